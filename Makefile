@@ -1,0 +1,38 @@
+# make repro   run the pipeline of params.yaml (what changed since the last time) and print the comparison
+# make ui      browse all runs in MLflow
+# make test    run the tests
+# make check   lint, formatting and types
+#
+# Each target sets up .venv first, once. Another Python: make repro PYTHON=python3.12
+
+PYTHON ?= python3
+BIN = .venv/bin
+INSTALLED = .venv/installed
+
+.PHONY: repro ui test check
+
+# The stages say `python`: that is the one in .venv.
+repro: $(INSTALLED)
+	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/dvc repro
+	@$(BIN)/unroll compare
+	@echo "All runs, with their curves and samples, in MLflow: make ui"
+
+ui: $(INSTALLED)
+	@$(BIN)/unroll ui
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest -n 2
+
+check: $(INSTALLED)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+# Installs again only when what is asked for has changed.
+$(INSTALLED): pyproject.toml requirements/lock.txt
+	@test -x $(BIN)/pip || { $(PYTHON) -c 'import sys; v = sys.version_info; \
+	    sys.exit(0 if (3, 11) <= v < (3, 14) else "error: $(PYTHON) is Python %d.%d; unroll needs 3.11 to 3.13:" \
+	    " make PYTHON=python3.12" % v[:2])' && $(PYTHON) -m venv .venv; }
+	@echo "Installing into .venv (some minutes the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -e ".[dev,corpus]"
+	@touch $@

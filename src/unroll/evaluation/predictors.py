@@ -1,0 +1,59 @@
+"""What evaluation asks of a finished model, whatever its kind."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unroll.kinds.seq2seq.settings import DecodeSettings
+from unroll.text.vocabulary import Vocabulary
+
+
+class TextScore(Protocol):
+    """What a language model says of one text: nats over all its tokens, its end included."""
+
+    @property
+    def nats(self) -> float: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+class LanguageModel(Protocol):
+    """Scores texts and continues prompts. With the context "stream" a text is read after the one before it."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def context(self) -> Literal["stream", "text"]: ...
+
+    def score(self, texts: Sequence[str]) -> Sequence[TextScore]:
+        """One score a text, in order."""
+
+    def generate(self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seed: int) -> Sequence[str]:
+        """Each prompt with its continuation behind it."""
+
+
+class Hypothesis(Protocol):
+    """The best target found for a source; `alignment` (T, S) says where each token looked in the source."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def tokens(self) -> Sequence[str]: ...
+    @property
+    def alignment(self) -> NDArray[np.float64] | None: ...
+
+
+class PairModel(Protocol):
+    """Makes targets from sources."""
+
+    @property
+    def source(self) -> Vocabulary: ...
+    @property
+    def target(self) -> Vocabulary: ...
+
+    def decode(self, sources: Sequence[str], settings: DecodeSettings) -> Sequence[Hypothesis]:
+        """The best hypothesis of each source, in order."""

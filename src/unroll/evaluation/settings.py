@@ -1,0 +1,32 @@
+"""Settings of evaluation: `runs.RUN.evaluate`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from unroll.kinds.seq2seq.settings import DecodeSettings
+from unroll.settings import Settings
+
+
+class LanguageModelEvaluation(Settings):
+    """How a language model is shown at work; its measures need no settings."""
+
+    samples: int = Field(default=10, ge=1)
+    """Texts to generate."""
+    sample_tokens: int = Field(default=200, ge=1)
+    """Tokens that a generated text has at most, its prompt not counted."""
+    temperature: float = Field(default=0.8, gt=0)
+    """Logits are divided by it: below 1 likely tokens become likelier."""
+    prompts: list[str] = Field(default=[""], min_length=1)
+    """What the generated texts begin with, used in turn; an empty one leaves the model free."""
+    seed: int = Field(default=1, ge=0)
+    """Decides the generated texts and the real ones beside them."""
+
+
+class PairEvaluation(DecodeSettings):
+    """How hypotheses are searched for and scored."""
+
+    metric: Literal["bleu", "rouge"]
+    """`bleu` is BLEU and chrF, for translations; `rouge` is ROUGE-1, -2 and -L, for summaries."""
+    language: str = "en"
+    """Language of the target, as ISO 639-1; BLEU splits Chinese, Japanese, Thai, ... into characters."""

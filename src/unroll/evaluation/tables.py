@@ -1,0 +1,258 @@
+"""Tables of runs: what a row and a column are, and how they look as Markdown, as JSON and on a terminal."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table as Grid
+from rich.text import Text
+
+from unroll.files import whole_file, write_json
+
+NOTHING = "–"
+NOTES = {
+    "language_model": "Bits per character and word perplexity are over the same raw text and compare; a perplexity "
+    "counts the run's own units and compares among equal units only. Runs of another context are in another table.",
+    "pairs": "Baselines are in italics; they need no training.",
+}
+SEEDS = (
+    "± is the sample standard deviation over runs that differ in nothing but `seed`. A row without it is one seed: "
+    "a small difference to it may be chance."
+)
+
+
+def _plain(digits: int) -> Callable[[float], str]:
+    return lambda value: f"{value:,.{digits}f}"
+
+
+def _perplexity(value: float) -> str:
+    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _count(value: float) -> str:
+    return f"{value / 1e6:.2f}M" if value >= 1e6 else f"{value / 1e3:.0f}k" if value >= 1e4 else f"{value:,.0f}"
+
+
+def _megabytes(value: float) -> str:
+    return f"{value / 1e6:.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of figures."""
+
+    key: str
+    heading: str
+    show: Callable[[float], str]
+    better: Literal["lower", "higher"] | None = None
+    """Which figures are better, where they compare within a table."""
+
+
+# In the order of the columns; the first one that a table has ranks its rows.
+MEASURES = (
+    Measure("bits_per_char", "bits/\nchar", _plain(3), "lower"),
+    Measure("word_perplexity", "word\nperpl.", _perplexity, "lower"),
+    Measure("perplexity", "unit\nperpl.", _perplexity),
+    Measure("oov_rate", "OOV", lambda value: f"{100 * value:.2f}%"),
+    Measure("bleu", "BLEU", _plain(1), "higher"),
+    Measure("chrf", "chrF", _plain(1), "higher"),
+    Measure("rouge1", "ROUGE-1", _plain(1), "higher"),
+    Measure("rouge2", "ROUGE-2", _plain(1), "higher"),
+    Measure("rougeL", "ROUGE-L", _plain(1), "higher"),
+    Measure("exact", "exact", lambda value: f"{100 * value:.1f}%", "higher"),
+    Measure("length_ratio", "length\nratio", _plain(2)),
+    Measure("parameters", "params", _count),
+    Measure("model_bytes", "MB", _megabytes),
+    Measure("seconds", "train\ns", _plain(0)),
+    Measure("tokens_per_second", "tokens/\ns", _plain(0)),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that differ in nothing but `seed` (often one), or a baseline."""
+
+    runs: tuple[str, ...]
+    """Names of the runs; of a baseline its own name."""
+    values: tuple[Mapping[str, float], ...]
+    """Figures by the keys of `MEASURES`, of each run."""
+    cell: str = ""
+    unit: str = ""
+    baseline: bool = False
+
+    @property
+    def name(self) -> str:
+        return ", ".join(self.runs)
+
+    def figures(self, key: str) -> list[float]:
+        """The figure `key` of each run that has it."""
+        return [values[key] for values in self.values if key in values]
+
+    def mean(self, key: str) -> float | None:
+        figures = self.figures(key)
+        return fmean(figures) if figures else None
+
+    def spread(self, key: str) -> float | None:
+        """Sample standard deviation over the runs; None for a single one."""
+        figures = self.figures(key)
+        return stdev(figures) if len(figures) > 1 else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that rank together: the same test text, measured the same way."""
+
+    task: str
+    subject: str
+    """The test text: its corpus and columns."""
+    condition: str
+    """How it was measured: the context of a language model, the signatures of the scores of pairs."""
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        if self.task == "language_model":
+            return f"Language models, {self.subject} (context: {self.condition})"
+        return f"Pairs, {self.subject}"
+
+    @property
+    def caption(self) -> str:
+        return "" if self.task == "language_model" else self.condition
+
+    def measures(self) -> list[Measure]:
+        """The columns of which any row has a figure."""
+        return [measure for measure in MEASURES if any(row.figures(measure.key) for row in self.rows)]
+
+    def ranked(self) -> list[Row]:
+        """Best first; rows without the ranking figure last, by name."""
+        by = next((measure for measure in self.measures() if measure.better), None)
+
+        def rank(row: Row) -> tuple[bool, float, str]:
+            figure = row.mean(by.key) if by else None
+            if by is None or figure is None:
+                return True, 0.0, row.name
+            return False, -figure if by.better == "higher" else figure, row.name
+
+        return sorted(self.rows, key=rank)
+
+    def best(self, measure: Measure) -> float | None:
+        """The best figure among several rows of runs, None where nothing competes."""
+        figures = [row.mean(measure.key) for row in self.rows if not row.baseline]
+        known = [figure for figure in figures if figure is not None]
+        if measure.better is None or len(known) < 2:
+            return None
+        return max(known) if measure.better == "higher" else min(known)
+
+    def cells(self, row: Row) -> list[tuple[str, bool]]:
+        """The figures of a row as text, and whether each is the best of its column."""
+        shown = []
+        for measure in self.measures():
+            mean, spread = row.mean(measure.key), row.spread(measure.key)
+            text = NOTHING if mean is None else measure.show(mean)
+            if spread:
+                text += f" ± {measure.show(spread)}"
+            shown.append((text, not row.baseline and mean is not None and mean == self.best(measure)))
+        return shown
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All runs of params.yaml side by side."""
+
+    tables: tuple[Table, ...]
+    not_run: tuple[str, ...] = field(default=())
+    """Runs without results."""
+
+    def write(self, folder: Path) -> None:
+        """Write `comparison.json` and `comparison.md` into `folder`."""
+        write_json(folder / "comparison.json", self.to_json())
+        with whole_file(folder / "comparison.md") as file:
+            file.write(self.to_markdown())
+
+    def to_json(self) -> dict[str, Any]:
+        """Subject, then condition, then row, best first, with exact figures; spreads have the key `..._sd`."""
+        tables: dict[str, Any] = {}
+        for table in self.tables:
+            tables.setdefault(table.subject, {})[table.condition] = {row.name: _exact(row) for row in table.ranked()}
+        return {"tables": tables, "not_run": list(self.not_run)}
+
+    def to_markdown(self) -> str:
+        parts = ["# Comparison"]
+        for table in self.tables:
+            parts += [f"## {_escaped(table.title)}", _markdown_grid(table), _escaped(table.caption)]
+        parts = [part for part in parts if part]
+        return "\n\n".join([*parts, *self._remarks()]) + "\n"
+
+    def to_terminal(self) -> RenderableType:
+        """Tables for a rich console."""
+        grids = [part for table in self.tables for part in (_grid(table), Text(""))]
+        return Group(*grids, *(Text(remark, style="dim") for remark in self._remarks()))
+
+    def _remarks(self) -> list[str]:
+        """What a reader of these tables should know."""
+        tasks = {table.task for table in self.tables}
+        remarks = [note for task, note in NOTES.items() if task in tasks]
+        rows = [row for table in self.tables for row in table.rows]
+        if any(len(row.runs) > 1 for row in rows):
+            remarks.append(SEEDS)
+        if self.not_run:
+            remarks.append(f"Without results so far: {', '.join(self.not_run)}")
+        return remarks
+
+
+def _exact(row: Row) -> dict[str, Any]:
+    exact: dict[str, Any] = {"baseline": True} if row.baseline else {"runs": list(row.runs)}
+    exact |= {name: text for name, text in (("cell", row.cell), ("unit", row.unit)) if text}
+    for measure in MEASURES:
+        for key, figure in ((measure.key, row.mean(measure.key)), (f"{measure.key}_sd", row.spread(measure.key))):
+            if figure is not None:
+                exact[key] = figure
+    return exact
+
+
+def _labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
+    """The columns in front of the figures."""
+    labels: list[tuple[str, Callable[[Row], str]]] = [("run", lambda row: row.name)]
+    if any(len(row.runs) > 1 for row in table.rows):
+        labels.append(("seeds", lambda row: "" if row.baseline else str(len(row.runs))))
+    return [*labels, ("cell", lambda row: row.cell), ("unit", lambda row: row.unit)]
+
+
+def _markdown_grid(table: Table) -> str:
+    labels = _labels(table)
+    headings = [heading for heading, _ in labels] + [_joined(measure.heading) for measure in table.measures()]
+    lines = [headings, ["---"] * len(labels) + ["---:"] * len(table.measures())]
+    for row in table.ranked():
+        texts = [_escaped(label(row)) for _, label in labels]
+        texts[0] = f"*{texts[0]}*" if row.baseline else texts[0]
+        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _grid(table: Table) -> Grid:
+    labels = _labels(table)
+    grid = Grid(title=Text(table.title, style="bold"), caption=Text(table.caption), box=SIMPLE_HEAD, padding=0)
+    grid.title_justify, grid.caption_justify, grid.show_edge = "left", "left", False
+    for heading, _ in labels:
+        grid.add_column(heading, no_wrap=heading == "run", vertical="bottom")
+    for measure in table.measures():
+        grid.add_column(measure.heading, justify="right", overflow="fold", vertical="bottom")
+    for row in table.ranked():
+        style = "italic" if row.baseline else ""
+        texts = ["\n".join(row.runs), *(label(row) for _, label in labels[1:])]
+        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row)]
+        grid.add_row(*(Text(text, style=style) for text in texts), *cells)
+    return grid
+
+
+def _joined(heading: str) -> str:
+    """A heading in one line."""
+    return heading.replace("/\n", "/").replace("\n", " ")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")

@@ -1,0 +1,79 @@
+"""What the training loop needs of a language model: batches, loss, validation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unroll.kinds.language_model.network import LanguageModel
+from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.nn.losses import Loss, cross_entropy
+from unroll.nn.recurrent import StackState
+from unroll.text.batches import Segment, make_batch, row_batches, stream_segments
+from unroll.text.encoded import EncodedDataset, EncodedSplit
+from unroll.text.specials import EOS, PAD
+
+# Fixed, so that the validation loss does not depend on the batch size: a stream's parts and its steps.
+VALID_LANES, VALID_STEPS, VALID_ROWS = 16, 128, 64
+
+Piece = tuple[Segment, Tensor | None]
+
+
+class Task:
+    """A language model on a dataset with the field `text`."""
+
+    fields = ("text",)
+
+    def __init__(
+        self,
+        model: LanguageModelSettings,
+        batches: LanguageModelBatches,
+        data: EncodedDataset,
+        device: torch.device,
+    ) -> None:
+        self.settings = batches
+        self.data = data
+        self.device = device
+        self.network = LanguageModel(model, data.manifest["fields"]["text"]["size"]).to(device)
+
+    def batches(self, order: np.random.Generator) -> Iterator[Piece]:
+        """One epoch: the stream from its start, or all texts in a new order."""
+        if self.settings.context == "stream":
+            assert self.settings.bptt is not None
+            yield from self._stream(self.data.train, self.settings.batch_size, self.settings.bptt)
+        else:
+            yield from self._texts(self.data.train, self.settings.batch_size, order)
+
+    def valid_batches(self) -> Iterator[Piece]:
+        """The validation split in a fixed order."""
+        if self.settings.context == "stream":
+            yield from self._stream(self.data.valid, VALID_LANES, VALID_STEPS)
+        else:
+            yield from self._texts(self.data.valid, VALID_ROWS, None)
+
+    def loss(self, piece: Piece, carry: StackState | None) -> tuple[Loss, StackState | None]:
+        """The loss of one piece and the state that the next one starts from (truncated backpropagation)."""
+        segment, lengths_B = piece
+        h_BTH, state = self.network(segment.inputs, carry, lengths_B)
+        if segment.mask is None:
+            loss = cross_entropy(self.network.output(h_BTH.flatten(0, 1)), segment.targets.flatten())
+        else:
+            real = segment.mask.flatten().nonzero().squeeze(1)
+            loss = cross_entropy(self.network.output(h_BTH.flatten(0, 1)[real]), segment.targets.flatten()[real])
+        if self.settings.context == "text":
+            return loss, None
+        return loss, tuple(tuple(s.detach() for s in layer) for layer in state)
+
+    def _stream(self, split: EncodedSplit, lanes: int, steps: int) -> Iterator[Piece]:
+        for segment in stream_segments(split.fields["text"].ids, lanes, steps):
+            yield segment.to(self.device), None
+
+    def _texts(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[Piece]:
+        for rows in row_batches(split, size, order):
+            batch = make_batch(split, rows)
+            targets = batch.ids["text"]
+            inputs = torch.cat([torch.full_like(targets[:, :1], EOS), targets[:, :-1]], dim=1)
+            inputs = inputs.masked_fill(~batch.mask("text"), PAD)
+            lengths = batch.lengths["text"] if self.settings.padding == "pack" else None
+            yield Segment(inputs, targets, batch.mask("text")).to(self.device), lengths

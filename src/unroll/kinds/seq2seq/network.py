@@ -1,0 +1,103 @@
+"""Encoder and decoder.
+
+B batch, T target time, S source time, E embedding, H decoder state, M memory (H: both directions of the encoder).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from unroll.kinds.seq2seq.attention import Attention
+from unroll.kinds.seq2seq.settings import Seq2SeqSettings
+from unroll.nn.cells import CELLS
+from unroll.nn.recurrent import Bidirectional, Layer, StackState
+from unroll.text.specials import PAD
+
+
+class Memory(NamedTuple):
+    """An encoded source: what the attention of each decoder layer reads."""
+
+    values_BSM: Tensor
+    keys_BSA: tuple[Tensor, ...]
+    mask_BS: Tensor
+
+
+class Decoder(nn.Module):
+    """Recurrent layers, each followed by attention; what it found is handed to the layer above and to the output.
+
+    The output layer reads tanh(W [h; context]) as in Luong et al. (2015). A layer above the first sees where those
+    below have looked, so it knows what has been said (several hops, as in Gehring et al., 2017); nothing is fed back to
+    the next step, so training computes all target positions of a layer at once.
+    """
+
+    def __init__(self, settings: Seq2SeqSettings) -> None:
+        super().__init__()
+        hidden, embedding = settings.hidden, settings.embedding
+        sizes = [embedding, *[2 * hidden] * (settings.decoder_layers - 1)]
+        self.dropout = nn.Dropout(settings.dropout)
+        self.layers = nn.ModuleList(Layer(settings.cell, size, hidden) for size in sizes)
+        self.attentions = nn.ModuleList(Attention(settings.attention, hidden, hidden) for _ in sizes)
+        self.combine = nn.Linear(2 * hidden, embedding if settings.tied else hidden)
+
+    def memory(self, values_BSM: Tensor, mask_BS: Tensor) -> Memory:
+        """Keys of every layer for an encoded source."""
+        keys = tuple(attention.project(values_BSM) for attention in self.attentions)  # type: ignore[operator]
+        return Memory(values_BSM, keys, mask_BS)
+
+    def forward(
+        self, x_BTE: Tensor, memory: Memory, state: StackState, beam: bool
+    ) -> tuple[Tensor, StackState, Tensor]:
+        """What the output layer reads (B, T, width), the state after the last step, the top attention (B, T, S).
+
+        With `beam` the second axis is not time but hypotheses side by side, whose state has B T rows.
+        """
+        states = []
+        y, weights_BTS = x_BTE, x_BTE
+        for layer, attention, keys, before in zip(self.layers, self.attentions, memory.keys_BSA, state, strict=True):
+            y, last = layer(y.flatten(0, 1).unsqueeze(1) if beam else y, before)
+            h_BTH = y.view(*x_BTE.shape[:2], -1)
+            context_BTM, weights_BTS = attention(h_BTH, keys, memory.values_BSM, memory.mask_BS)
+            y = self.dropout(torch.cat([h_BTH, context_BTM], dim=-1))
+            states.append(last)
+        return self.dropout(torch.tanh(self.combine(y))), tuple(states), weights_BTS
+
+
+class Seq2Seq(nn.Module):
+    """A bidirectional encoder, a bridge, and a decoder with attention over the encoder's outputs.
+
+    The bridge sets each decoder layer's first hidden state to tanh(W [last forward output; first backward output]), and
+    its cell to zero.
+    """
+
+    def __init__(self, settings: Seq2SeqSettings, source: int, target: int, shared: bool) -> None:
+        super().__init__()
+        self.cells = CELLS[settings.cell].states - 1
+        hidden, embedding = settings.hidden, settings.embedding
+        self.target_embedding = nn.Embedding(target, embedding, padding_idx=PAD)
+        self.source_embedding = self.target_embedding if shared else nn.Embedding(source, embedding, padding_idx=PAD)
+        self.encoder = Bidirectional(settings.cell, embedding, hidden // 2, settings.encoder_layers, settings.dropout)
+        self.bridge = nn.Linear(hidden, hidden * settings.decoder_layers)
+        self.decoder = Decoder(settings)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.output = nn.Linear(self.decoder.combine.out_features, target)
+        if settings.tied:
+            nn.init.normal_(self.target_embedding.weight, std=embedding**-0.5)
+            self.output.weight = self.target_embedding.weight
+        nn.init.zeros_(self.output.bias)
+
+    def encode(self, source_BS: Tensor, lengths_B: Tensor, mask_BS: Tensor, packed: bool) -> tuple[Memory, StackState]:
+        """The memory of each source and the decoder's first state; `lengths_B` lies on the CPU."""
+        x_BSE = self.dropout(self.source_embedding(source_BS))
+        values_BSM, last_BM = self.encoder(x_BSE, lengths_B, packed)
+        hidden = torch.tanh(self.bridge(last_BM)).chunk(len(self.decoder.layers), dim=-1)
+        state = tuple((h_BH, *[torch.zeros_like(h_BH)] * self.cells) for h_BH in hidden)
+        return self.decoder.memory(values_BSM, mask_BS), state
+
+    def decode(
+        self, inputs_BT: Tensor, memory: Memory, state: StackState, beam: bool = False
+    ) -> tuple[Tensor, StackState, Tensor]:
+        """As `Decoder.forward`, from the ids of the tokens before."""
+        x_BTE = self.dropout(self.target_embedding(inputs_BT))
+        read_BTD, state, weights_BTS = self.decoder(x_BTE, memory, state, beam)
+        return read_BTD, state, weights_BTS

@@ -1,0 +1,50 @@
+"""Settings of encoder-decoder models."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from unroll.nn.settings import CellName
+from unroll.settings import Settings
+
+
+class Seq2SeqSettings(Settings):
+    """`runs.RUN.model` of an encoder-decoder."""
+
+    kind: Literal["seq2seq"]
+    cell: CellName
+    """The recurrent cell of encoder and decoder."""
+    embedding: int = Field(ge=1)
+    """Size of a token's input vector."""
+    hidden: int = Field(ge=2, multiple_of=2)
+    """Size of the decoder's state; each direction of the encoder has half of it."""
+    encoder_layers: int = Field(default=1, ge=1)
+    """Bidirectional layers of the encoder."""
+    decoder_layers: int = Field(default=1, ge=1)
+    """Layers of the decoder."""
+    attention: Literal["additive", "dot", "general"] = "general"
+    """How a decoder state is matched with the source: Bahdanau's additive, or Luong's dot and general scores."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of units dropped on embeddings, between layers and before the output."""
+    tied: bool = False
+    """Use the target embeddings as output weights too (Press and Wolf, 2017)."""
+
+
+class Seq2SeqBatches(Settings):
+    """How `runs.RUN.train` presents pairs to an encoder-decoder."""
+
+    batch_size: int = Field(ge=1)
+    """Pairs in a batch, of similar length."""
+    padding: Literal["mask", "pack"] = "mask"
+    """Padded source positions are computed and masked, or not computed at all."""
+
+
+class DecodeSettings(Settings):
+    """How hypotheses are searched for."""
+
+    beam: int = Field(default=5, ge=1)
+    """Hypotheses kept at each step; 1 is greedy search."""
+    length_penalty: float = Field(default=0.6, ge=0)
+    """α of Wu et al. (2016): scores are divided by ((5 + length) / 6)^α."""
+    max_ratio: float = Field(default=2.0, gt=0)
+    """A hypothesis ends after `max_ratio` tokens per source token, and 10 more."""

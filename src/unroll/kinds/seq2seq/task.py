@@ -1,0 +1,52 @@
+"""What the training loop needs of an encoder-decoder: batches, loss, validation."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from unroll.kinds.seq2seq.network import Seq2Seq
+from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
+from unroll.nn.losses import Loss, cross_entropy
+from unroll.text.batches import Batch, make_batch, row_batches
+from unroll.text.encoded import EncodedDataset
+from unroll.text.specials import BOS
+
+VALID_ROWS = 64
+
+
+class Task:
+    """An encoder-decoder on a dataset with the fields `source` and `target`."""
+
+    fields = ("source", "target")
+
+    def __init__(
+        self, model: Seq2SeqSettings, batches: Seq2SeqBatches, data: EncodedDataset, device: torch.device
+    ) -> None:
+        self.settings = batches
+        self.data = data
+        self.device = device
+        source, target = (data.manifest["fields"][name] for name in self.fields)
+        shared = source["vocabulary"] == target["vocabulary"]
+        self.network = Seq2Seq(model, source["size"], target["size"], shared).to(device)
+
+    def batches(self, order: np.random.Generator) -> Iterator[Batch]:
+        """One epoch: every pair once, pairs of similar length together, in a new order."""
+        for rows in row_batches(self.data.train, self.settings.batch_size, order):
+            yield make_batch(self.data.train, rows).to(self.device)
+
+    def valid_batches(self) -> Iterator[Batch]:
+        """The validation split in a fixed order."""
+        for rows in row_batches(self.data.valid, VALID_ROWS):
+            yield make_batch(self.data.valid, rows).to(self.device)
+
+    def loss(self, batch: Batch, carry: None) -> tuple[Loss, None]:
+        """-log p(target | source) with the right tokens before each position (teacher forcing)."""
+        packed = self.settings.padding == "pack"
+        memory, state = self.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), packed)
+        targets = batch.ids["target"]
+        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
+        read, _, _ = self.network.decode(inputs, memory, state)
+        real = batch.mask("target").flatten().nonzero().squeeze(1)
+        logits = self.network.output(read.flatten(0, 1)[real])
+        return cross_entropy(logits, targets.flatten()[real]), carry

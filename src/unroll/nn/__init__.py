@@ -1,0 +1,1 @@
+"""What several kinds of model share: cells, recurrent layers, losses, the device."""

@@ -1,0 +1,5 @@
+"""Names that settings of several kinds share."""
+
+from typing import Literal
+
+CellName = Literal["elman", "lstm", "gru"]

@@ -1,0 +1,167 @@
+"""params.yaml: the schema, put together from the settings that stand beside each component."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Discriminator, Field, Tag, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from unroll.errors import UserError
+from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
+from unroll.mistakes import did_you_mean, readable
+from unroll.nn.device import ComputeSettings
+from unroll.settings import Settings
+from unroll.text.settings import DatasetSettings
+from unroll.text.sources import AnyCorpus
+from unroll.training.settings import TrainSettings
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}}
+
+
+class LanguageModelTraining(LanguageModelBatches, TrainSettings):
+    """`runs.RUN.train` of a recurrent language model."""
+
+
+class Seq2SeqTraining(Seq2SeqBatches, TrainSettings):
+    """`runs.RUN.train` of an encoder-decoder."""
+
+
+class LanguageModelRun(Settings):
+    """A recurrent language model trained on a dataset with the field `text`."""
+
+    dataset: str
+    """Name of an entry of `datasets`."""
+    model: LanguageModelSettings
+    train: LanguageModelTraining
+    evaluate: LanguageModelEvaluation
+    seed: int = Field(ge=0)
+    """Decides first weights, dropout and the order of the data."""
+
+
+class Seq2SeqRun(Settings):
+    """An encoder-decoder trained on a dataset with the fields `source` and `target`."""
+
+    dataset: str
+    """Name of an entry of `datasets`."""
+    model: Seq2SeqSettings
+    train: Seq2SeqTraining
+    evaluate: PairEvaluation
+    seed: int = Field(ge=0)
+    """Decides first weights, dropout and the order of the data."""
+
+
+def _kind(run: Any) -> str | None:
+    if isinstance(run, Mapping):
+        model = run.get("model")
+        return str(model.get("kind")) if isinstance(model, Mapping) else None
+    return str(run.model.kind)
+
+
+Run = Annotated[
+    Annotated[LanguageModelRun, Tag("language_model")] | Annotated[Seq2SeqRun, Tag("seq2seq")],
+    Discriminator(
+        _kind,
+        custom_error_type="kind",
+        custom_error_message="model.kind should be one of language_model, seq2seq",
+    ),
+]
+
+
+class Params(Settings):
+    """All that a person says."""
+
+    corpora: dict[str, AnyCorpus]
+    """Where text comes from."""
+    datasets: dict[str, DatasetSettings]
+    """A corpus seen through vocabularies."""
+    runs: dict[str, Run]
+    """Models trained on datasets."""
+    compute: ComputeSettings = ComputeSettings()
+    """Where it runs."""
+
+
+T = TypeVar("T")
+
+
+def entry(section: str, entries: Mapping[str, T], name: str) -> T:
+    """One entry of a section; raises `UserError` if there is none of that name."""
+    if name not in entries:
+        raise UserError(f"{section}.{name}: not in params.yaml{did_you_mean(name, entries)}")
+    return entries[name]
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """Read and check params.yaml as a whole; raises `UserError` with every mistake in it, a line each."""
+    data = _parse(path)
+    problems = [*_name_problems(data), *_reference_problems(data)]
+    try:
+        params = Params.model_validate(data)
+    except ValidationError as error:
+        problems = [*readable(error, Params, data), *problems]
+    if problems:
+        raise UserError(f"{path.name}: {problem}" for problem in problems)
+    return params
+
+
+def _parse(path: Path) -> Any:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return YAML(typ="safe").load(file)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: there is no such file; run this in the project's folder, or copy one of presets/"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{path}: not valid YAML{where}: {error.problem or error.context}") from None
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _entries(data: Any, section: str) -> dict[Any, Any]:
+    """The entries of a section as far as they are there; the schema complains about the rest."""
+    entries = data.get(section) if isinstance(data, Mapping) else None
+    return dict(entries) if isinstance(entries, Mapping) else {}
+
+
+def _name_problems(data: Any) -> Iterator[str]:
+    """Names that DVC or a shell cannot bear."""
+    for section in ("corpora", "datasets", "runs"):
+        for name in _entries(data, section):
+            if not NAME.fullmatch(str(name)):
+                yield (
+                    f"{section}.{name}: a name may have letters, digits, - and _ and begins with a letter, "
+                    "since it becomes a folder and a DVC stage"
+                )
+
+
+def _reference_problems(data: Any) -> Iterator[str]:
+    """Entries that name another entry which is not there or does not fit."""
+    corpora, datasets = _entries(data, "corpora"), _entries(data, "datasets")
+    for name, dataset in datasets.items():
+        corpus = dataset.get("corpus") if isinstance(dataset, Mapping) else None
+        if isinstance(corpus, str) and corpus not in corpora:
+            yield f"datasets.{name}.corpus: there is no corpus {corpus!r}{did_you_mean(corpus, corpora)}"
+    for name, run in _entries(data, "runs").items():
+        dataset = run.get("dataset") if isinstance(run, Mapping) else None
+        if not isinstance(dataset, str):
+            continue
+        if dataset not in datasets:
+            yield f"runs.{name}.dataset: there is no dataset {dataset!r}{did_you_mean(dataset, datasets)}"
+            continue
+        fields = _entries(datasets[dataset], "fields")
+        needed = FIELDS.get(_kind(run) or "", set(fields))
+        if fields and set(fields) != needed:
+            yield (
+                f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "
+                f"a {_kind(run)} needs {', '.join(sorted(needed))}"
+            )

@@ -1,0 +1,1 @@
+"""From corpora to batches: sources, vocabularies, encoded data sets. Nothing here but `batches` needs torch."""

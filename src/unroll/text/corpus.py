@@ -1,0 +1,164 @@
+"""A corpus on disk: a Parquet file a split, a row a text (or a pair), and `corpus.json` that describes it.
+
+Rows are streamed: what stays in memory is one row group a split and eight bytes a row, to find duplicates.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from unroll.errors import UserError
+from unroll.files import sha256, whole_folder, write_json
+from unroll.mistakes import did_you_mean
+from unroll.settings import Settings
+
+SPLITS = ("train", "valid", "test")
+GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # a row group ends at whichever comes first
+BATCH_ROWS = 1_024  # rows read at a time
+
+Row = tuple[str, tuple[str, ...]]
+"""The split of a row, and its texts in the order of the columns."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Where texts come from and the texts themselves, which may be read once."""
+
+    columns: tuple[str, ...]
+    licence: str
+    origin: str
+    """Where the text came from, for a person to read."""
+    rows: Iterable[Row]
+
+
+def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None) -> None:
+    """Write `corpus` as `folder`, whole or not at all; `settings` are recorded as its source.
+
+    Text is kept exactly. Rows that are blank in every column are left out and counted. `UserError` for a row
+    that is no valid Unicode (lone surrogates) and for a split without rows.
+    """
+    with whole_folder(folder) as part:
+        with ExitStack() as stack:
+            splits = {name: stack.enter_context(_Split(name, part, corpus.columns)) for name in SPLITS}
+            for split, texts in corpus.rows:
+                splits[split].add(texts)
+        empty = [f"{folder.name}: split '{name}' has no rows" for name in SPLITS if not splits[name].rows]
+        if empty:
+            raise UserError([f"{line}; each of {', '.join(SPLITS)} needs text" for line in empty])
+        train = np.frombuffer(splits["train"].hashes, dtype=np.uint64)
+        overlap = {
+            f"{name}_in_train": int(np.isin(np.frombuffer(splits[name].hashes, dtype=np.uint64), train).sum())
+            for name in ("valid", "test")
+        }
+        write_json(
+            part / "corpus.json",
+            {
+                "columns": list(corpus.columns),
+                "splits": {name: split.summary() for name, split in splits.items()},
+                "overlap": overlap,
+                "licence": corpus.licence,
+                "origin": corpus.origin,
+                "settings": settings.model_dump(mode="json") if settings else None,
+            },
+        )
+
+
+def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:
+    """The texts of one column in order, read a few at a time; `UserError` for an unknown split or column."""
+    path = folder / f"{split}.parquet"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; fetch the corpus first")
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        if column not in names:
+            raise UserError(f"{path}: no column '{column}'{did_you_mean(column, names)}")
+        # By row groups: `iter_batches` would keep the whole compressed file in memory.
+        for group in range(file.num_row_groups):
+            for batch in file.read_row_group(group, columns=[column]).to_batches(BATCH_ROWS):
+                yield from batch.column(0).to_pylist()
+
+
+def draw(seed: int, *parts: str) -> float:
+    """A number from [0, 1) that `seed` and `parts` alone decide, on every machine."""
+    digest = hashlib.blake2b("\0".join([str(seed), *parts]).encode("utf-8", "surrogatepass"), digest_size=8)
+    return (int.from_bytes(digest.digest(), "big") >> 11) / (1 << 53)
+
+
+class _Split:
+    """The Parquet file of one split while it is written, and what is counted on the way."""
+
+    def __init__(self, name: str, folder: Path, columns: tuple[str, ...]) -> None:
+        self.name, self.columns = name, columns
+        self.path = folder / f"{name}.parquet"
+        self.rows = self.characters = self.bytes = self.blank_rows = 0
+        self.hashes = array("Q")
+        self.schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in columns])
+        self._group: list[tuple[str, ...]] = []
+        self._group_characters = 0
+
+    def __enter__(self) -> "_Split":
+        # Texts hardly ever repeat and their minimum means nothing: no dictionaries, no statistics.
+        self._writer = pq.ParquetWriter(
+            self.path, self.schema, compression="zstd", use_dictionary=False, write_statistics=False
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._flush()
+        self._writer.close()
+
+    def add(self, texts: tuple[str, ...]) -> None:
+        """Take one row."""
+        if len(texts) != len(self.columns):
+            raise ValueError(f"{self.name}: a row of {len(texts)} texts for the columns {self.columns}")
+        if not any(text and not text.isspace() for text in texts):
+            self.blank_rows += 1
+            return
+        encoded = [self._utf8(column, text) for column, text in zip(self.columns, texts, strict=True)]
+        # 0xFF occurs in no UTF-8 text, so that it keeps the columns of a row apart.
+        digest = hashlib.blake2b(b"\xff".join(encoded), digest_size=8).digest()
+        self.hashes.append(int.from_bytes(digest, "little"))
+        characters = sum(map(len, texts)) + len(texts)
+        self.rows += 1
+        self.characters += characters
+        self.bytes += sum(map(len, encoded)) + len(encoded)
+        self._group.append(texts)
+        self._group_characters += characters
+        if len(self._group) >= GROUP_ROWS or self._group_characters >= GROUP_CHARACTERS:
+            self._flush()
+
+    def summary(self) -> dict[str, Any]:
+        """Counts for `corpus.json`; a text has one character, and one byte, more than is written: its end."""
+        return {
+            "rows": self.rows,
+            "blank_rows": self.blank_rows,
+            "characters": self.characters,
+            "bytes": self.bytes,
+            "sha256": sha256(self.path),
+        }
+
+    def _utf8(self, column: str, text: str) -> bytes:
+        try:
+            return text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            code = f"U+{ord(text[error.start]):04X}"
+            row = self.rows + self.blank_rows + 1
+            raise UserError(
+                f"{self.name}: row {row}, column '{column}': lone surrogate {code} at character "
+                f"{error.start}; text must be valid Unicode"
+            ) from None
+
+    def _flush(self) -> None:
+        if self._group:
+            columns = [list(column) for column in zip(*self._group, strict=True)]
+            self._writer.write_table(pa.table(columns, schema=self.schema))
+            self._group, self._group_characters = [], 0

@@ -1,0 +1,186 @@
+"""Encoding a dataset: from a corpus and its vocabularies to what `EncodedDataset` reads.
+
+Everything is written as it is read: memory does not grow with the corpus, unknown words apart, which are counted.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from unroll.errors import UserError
+from unroll.files import read_json, sha256, whole_folder, write_json
+from unroll.text.corpus import SPLITS, read_texts
+from unroll.text.encoded import MANIFEST, RAW
+from unroll.text.report import FieldCounts
+from unroll.text.settings import DatasetSettings
+from unroll.text.specials import EOS
+from unroll.text.vocabulary import Vocabulary, load_vocabularies, vocabulary_stems
+
+REPORT = "report.json"
+CUT_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
+BATCH_ROWS = 1_024
+
+
+def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path) -> None:
+    """Encode the corpus in `raw` with the vocabularies in `vocab` as the dataset `name`, whole or not at all.
+
+    `max_length` cuts training rows, and the `source` of validation rows; the ids that it cuts are written, too, and
+    only left out of a row's length. Raises `UserError` for a split without rows and for vocabularies that are not
+    those of the dataset's fields.
+    """
+    stems = vocabulary_stems(vocab)
+    if stems != settings.owners:
+        raise UserError(f"{vocab}: vocabularies {stems}; the dataset's fields need {settings.owners}")
+    vocabularies = load_vocabularies(vocab)
+    licence = _corpus_facts(raw)["licence"]
+    with whole_folder(folder) as part:
+        counts = {split: _encode_split(split, raw, vocabularies, settings, part / split) for split in SPLITS}
+        write_json(part / REPORT, _report(name, stems, vocabularies, counts))
+        fields = {
+            field: {"unit": vocabulary.unit, "vocabulary": stems[field], "size": len(vocabulary)}
+            for field, vocabulary in vocabularies.items()
+        }
+        splits = {
+            split: {"rows": next(iter(found.values())).rows, **{f: c.manifest() for f, c in found.items()}}
+            for split, found in counts.items()
+        }
+        manifest = {"dataset": name, "corpus": settings.corpus, "licence": licence}
+        manifest |= {"max_length": settings.max_length, "fields": fields, "splits": splits}
+        write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
+
+
+def _corpus_facts(raw: Path) -> dict[str, Any]:
+    if not (raw / "corpus.json").is_file():
+        raise UserError(f"{raw / 'corpus.json'}: no such file; fetch the corpus first")
+    facts: dict[str, Any] = read_json(raw / "corpus.json")
+    return facts
+
+
+def _encode_split(
+    split: str, raw: Path, vocabularies: dict[str, Vocabulary], settings: DatasetSettings, folder: Path
+) -> dict[str, FieldCounts]:
+    folder.mkdir()
+    counts = {}
+    for field, vocabulary in vocabularies.items():
+        texts = read_texts(raw, split, settings.column(field))
+        limit = settings.max_length if split == "train" or (split, field) == ("valid", "source") else None
+        stem = folder / field if split in CUT_SPLITS else None
+        counts[field] = _encode_field(texts, vocabulary, limit, stem)
+        if not counts[field].rows:
+            raise UserError(f"{raw / split}.parquet: no rows; a dataset needs text in every split")
+    _copy_raw(raw / f"{split}.parquet", {field: settings.column(field) for field in vocabularies}, folder / RAW)
+    return counts
+
+
+def _encode_field(texts: Iterator[str], vocabulary: Vocabulary, limit: int | None, stem: Path | None) -> FieldCounts:
+    """Encode and count `texts`; with a `stem`, write them as the files of an `EncodedField`."""
+    counts = FieldCounts(vocabulary)
+    id_type = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
+    with ExitStack() as stack:
+        files = _FieldFiles(stem, id_type, stack) if stem else None
+        while batch := list(islice(texts, BATCH_ROWS)):
+            ids, lengths = vocabulary.encode_many(batch)
+            kept = lengths + 1 if limit is None else np.minimum(lengths, limit) + 1
+            counts.add(batch, ids, lengths, kept)
+            if files:
+                files.add(ids, lengths, kept)
+    return counts
+
+
+class _FieldFiles:
+    """The three files of an `EncodedField` while they are written."""
+
+    def __init__(self, stem: Path, id_type: type[np.unsignedinteger[Any]], stack: ExitStack) -> None:
+        self._ids, self._offsets, self._lengths = (
+            stack.enter_context(GrowingArray(stem.with_name(f"{stem.name}{suffix}.npy"), kind))
+            for suffix, kind in (("", id_type), (".offsets", np.int64), (".lengths", np.int32))
+        )
+        self._offsets.append(np.zeros(1, dtype=np.int64))
+
+    def add(self, ids: NDArray[np.int64], lengths: NDArray[np.int64], kept: NDArray[np.int64]) -> None:
+        """Write rows: their ids, to which EOS is added, how many each has, how many with EOS are kept."""
+        ends = np.cumsum(lengths)
+        self._offsets.append(self._ids.length + ends + np.arange(1, len(ends) + 1))
+        self._ids.append(np.insert(ids, ends, EOS))
+        self._lengths.append(kept)
+
+
+class GrowingArray:
+    """A one-dimensional .npy file that is written piece by piece."""
+
+    def __init__(self, path: Path, kind: type[np.integer[Any]]) -> None:
+        self._file = path.open("wb")
+        self._type = np.dtype(kind).newbyteorder("<")
+        self.length = 0
+        self._write_header()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._file:
+            end = self._file.tell()
+            self._file.seek(0)
+            self._write_header()
+            assert self._file.tell() + self.length * self._type.itemsize == end
+
+    def append(self, values: NDArray[np.integer[Any]]) -> None:
+        """Write `values` (n,) behind what is there."""
+        self._file.write(values.astype(self._type).tobytes())
+        self.length += len(values)
+
+    def _write_header(self) -> None:
+        # numpy pads headers so that the first dimension may grow to any length in place.
+        header = {"descr": self._type.str, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+
+def _copy_raw(source: Path, columns: dict[str, str], path: Path) -> None:
+    """Copy columns of a Parquet file under their field's names."""
+    schema = pa.schema([pa.field(field, pa.string(), nullable=False) for field in columns])
+    with (
+        pq.ParquetFile(source) as file,
+        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_statistics=False) as writer,
+    ):
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=sorted(set(columns.values())))
+            writer.write_table(pa.table([table.column(name) for name in columns.values()], schema=schema))
+
+
+def _report(
+    name: str,
+    stems: dict[str, str],
+    vocabularies: dict[str, Vocabulary],
+    counts: dict[str, dict[str, FieldCounts]],
+) -> dict[str, Any]:
+    fields = {
+        field: {
+            "unit": vocabulary.unit,
+            "vocabulary": stems[field],
+            "size": len(vocabulary),
+            "splits": {split: counts[split][field].report() for split in SPLITS},
+            "train_lengths": counts["train"][field].histogram(),
+        }
+        for field, vocabulary in vocabularies.items()
+    }
+    return {"dataset": name, "fields": fields}
+
+
+def _hash(*folders: Path) -> str:
+    """One hash over the names and bytes of all files but the report, which is about the data and none of it."""
+    lines = []
+    for folder in folders:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != REPORT)
+        lines += [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

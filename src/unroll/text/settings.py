@@ -1,0 +1,109 @@
+"""`datasets.NAME` of params.yaml: a corpus seen through vocabularies."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from unroll.settings import Settings
+from unroll.text.units.char import CharSettings
+from unroll.text.units.subword import SubwordSettings
+from unroll.text.units.word import WordSettings
+
+UnitSettings = CharSettings | WordSettings | SubwordSettings
+FIELD_SETS = ({"text"}, {"source", "target"})
+
+
+class _Column(Settings):
+    column: str | None = Field(default=None, min_length=1)
+    """Column of the corpus; null: the one with the field's name."""
+
+
+class CharField(_Column, CharSettings):
+    """A field read character by character."""
+
+
+class WordField(_Column, WordSettings):
+    """A field read word by word."""
+
+
+class SubwordField(_Column, SubwordSettings):
+    """A field read piece by piece."""
+
+
+class SharedField(_Column):
+    """A field with the vocabulary of another."""
+
+    share: str
+    """The other field."""
+
+
+def _branch(field: Any) -> str | None:
+    if isinstance(field, SharedField):
+        return "shared"
+    if not isinstance(field, Mapping):
+        return getattr(field, "unit", None)
+    return "shared" if "share" in field else str(field.get("unit"))
+
+
+FieldSettings = Annotated[
+    Annotated[CharField, Tag("char")]
+    | Annotated[WordField, Tag("word")]
+    | Annotated[SubwordField, Tag("subword")]
+    | Annotated[SharedField, Tag("shared")],
+    Discriminator(
+        _branch,
+        custom_error_type="unit",
+        custom_error_message="a field has either `unit`, one of char, word, subword, or `share` with another field",
+    ),
+]
+
+
+class DatasetSettings(Settings):
+    """Text for a language model (the field `text`) or pairs (the fields `source` and `target`)."""
+
+    corpus: str
+    """Name of an entry of `corpora`."""
+    fields: dict[str, FieldSettings]
+    """What is read of each row, and how."""
+    max_length: int = Field(ge=1)
+    """Ids, its end apart, that a training row may have, and the source of any pair that is not tested."""
+
+    @model_validator(mode="after")
+    def _fields_fit(self) -> Self:
+        if set(self.fields) not in FIELD_SETS:
+            found = ", ".join(self.fields) or "none"
+            raise ValueError(f"fields should be `text` alone, or `source` and `target`; found {found}")
+        for name, field in self.fields.items():
+            if not isinstance(field, SharedField):
+                continue
+            if field.share == name:
+                raise ValueError(f"fields.{name}: it cannot share its own vocabulary; state a `unit`")
+            if field.share not in self.fields:
+                raise ValueError(f"fields.{name}: `share` should name another field; there is no '{field.share}'")
+            if isinstance(self.fields[field.share], SharedField):
+                raise ValueError(
+                    f"fields.{name}: it shares the vocabulary of '{field.share}', which has none of its own; "
+                    "one of the two needs a `unit`"
+                )
+        return self
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """For each field, the field whose vocabulary it uses."""
+        return {name: field.share if isinstance(field, SharedField) else name for name, field in self.fields.items()}
+
+    def unit(self, field: str) -> UnitSettings:
+        """The unit of a field that has one of its own, without its column."""
+        stated = self.fields[field]
+        assert not isinstance(stated, SharedField)
+        bare: Mapping[Literal["char", "word", "subword"], type[UnitSettings]] = {
+            "char": CharSettings,
+            "word": WordSettings,
+            "subword": SubwordSettings,
+        }
+        return bare[stated.unit](**stated.model_dump(exclude={"column"}))
+
+    def column(self, field: str) -> str:
+        """The column of the corpus that a field reads."""
+        return self.fields[field].column or field

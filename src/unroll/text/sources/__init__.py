@@ -1,0 +1,36 @@
+"""Where text comes from: each source is a module here with `CorpusSettings` and `read(settings) -> Corpus`."""
+
+from importlib import import_module
+from types import ModuleType
+from typing import Annotated
+
+from pydantic import Field
+
+from unroll.errors import UserError
+from unroll.mistakes import did_you_mean
+from unroll.text.corpus import Corpus
+from unroll.text.sources import docstrings, files, hub, phrasebook, url
+
+SOURCES = ("docstrings", "phrasebook", "files", "url", "hub")
+
+AnyCorpus = Annotated[
+    docstrings.CorpusSettings
+    | phrasebook.CorpusSettings
+    | files.CorpusSettings
+    | url.CorpusSettings
+    | hub.CorpusSettings,
+    Field(discriminator="source"),
+]
+
+
+def load(name: str) -> ModuleType:
+    """The module of the source `name`; `UserError` for a name that is none."""
+    if name not in SOURCES:
+        raise UserError(f"source: '{name}' is unknown{did_you_mean(name, SOURCES)}")
+    return import_module(f"{__name__}.{name}")
+
+
+def read(settings: AnyCorpus) -> Corpus:
+    """The corpus that `settings` describe."""
+    corpus: Corpus = load(settings.source).read(settings)
+    return corpus

@@ -1,0 +1,171 @@
+"""A person's own files: text, JSON lines, CSV, TSV or Parquet, each also behind gzip."""
+
+import glob
+from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from unroll.errors import UserError
+from unroll.settings import Settings
+from unroll.text.corpus import SPLITS, Corpus, Row
+from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
+from unroll.text.sources.files.splitting import SplitSettings, carve
+
+Globs = str | list[str]
+LISTED = 12  # files named in a message
+
+Group = tuple[Path, ...]
+"""One file, or the parallel files of the columns in their order."""
+
+
+class FilesLayout(Settings):
+    """Which files hold which split, and how they are read."""
+
+    train: Globs | dict[str, Globs] | None = None
+    """A glob, a list of globs, or column -> glob(s) for parallel text files. Left out where `path` is one file."""
+    valid: Globs | dict[str, Globs] | None = None
+    test: Globs | dict[str, Globs] | None = None
+    split: SplitSettings | None = None
+    """Takes valid and test from the rows of `train`, where they have no files of their own."""
+    format: Literal["auto"] | Format = "auto"
+    """auto: by the ending; parallel files are text whatever they end in."""
+    columns: list[str] | dict[str, str] | None = None
+    """Of JSON lines, CSV, TSV and Parquet: the columns, or our name -> theirs (`a.b` looks inside `a`)."""
+    rows: Unit = "line"
+    """What one text is in a text file; paragraphs lie between blank lines."""
+    licence: str = "unknown"
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The columns of the corpus."""
+        return tuple(self.train) if isinstance(self.train, dict) else tuple(self.columns or ["text"])
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "FilesLayout":
+        for name in ("valid", "test"):
+            carved = self.split is not None and getattr(self.split, name) is not None
+            if carved == (getattr(self, name) is not None):
+                found = "both files and a part of `split`" if carved else "neither files nor a part of `split`"
+                raise ValueError(f"{name} has {found}; give it one of the two")
+        given = [patterns for patterns in (self.train, self.valid, self.test) if patterns is not None]
+        for pattern in (pattern for patterns in given for pattern in _patterns(patterns)):
+            if PurePath(pattern).is_absolute() or ".." in PurePath(pattern).parts or not pattern:
+                raise ValueError(f"'{pattern}' must be a path below `path`")
+        if len({tuple(patterns) if isinstance(patterns, dict) else () for patterns in given}) > 1:
+            raise ValueError("the splits must name the same columns in the same order")
+        if any(isinstance(patterns, dict) for patterns in given) and (
+            self.columns or self.format not in ("auto", "txt")
+        ):
+            raise ValueError("column -> files is for parallel text files; leave `columns` and `format` out")
+        if self.columns is not None and (not self.columns or len(set(self.columns)) < len(self.columns)):
+            raise ValueError("columns must be named, each once")
+        return self
+
+
+class CorpusSettings(FilesLayout):
+    """Files below a folder, or one file."""
+
+    source: Literal["files"]
+    path: str = Field(min_length=1)
+    """The folder that the globs start from, or the one file. DVC watches it."""
+
+
+def read(settings: CorpusSettings) -> Corpus:
+    """The files' texts; `UserError` for what is missing, unreadable or no text, with the place."""
+    path = Path(settings.path)
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
+    if path.is_file() != (settings.train is None):
+        raise UserError(
+            f"{path} is one file: leave `train` out, and say `split`"
+            if path.is_file()
+            else f"{path} is a folder: say in `train` which of its files to read"
+        )
+    layout: FilesLayout = settings
+    if path.is_file():
+        layout, path = settings.model_copy(update={"train": glob.escape(path.name)}), path.parent
+    return Corpus(
+        columns=layout.column_names,
+        licence=settings.licence,
+        origin=f"files: {settings.path}",
+        rows=read_layout(layout, path),
+    )
+
+
+def read_layout(layout: FilesLayout, root: Path) -> Iterator[Row]:
+    """The rows of a layout below `root`; files are looked for at once, and read row by row later."""
+    found = {
+        split: _groups(split, patterns, root) for split in SPLITS if (patterns := getattr(layout, split)) is not None
+    }
+    owner: dict[Path, str] = {}
+    for split, groups in found.items():
+        for path in (path for group in groups for path in group):
+            if owner.setdefault(path, split) != split:
+                raise UserError(f"{path} is in both {owner[path]} and {split}; a file belongs to one split")
+    for path in owner:
+        kind = _kind(layout, path)
+        if kind == "txt" and layout.columns:
+            raise UserError(f"{path} is text, which has no columns; leave `columns` out or say `format`")
+        if kind != "txt" and layout.rows != "line":
+            raise UserError(f"{path}: `rows: {layout.rows}` is for text files, not {kind}")
+    return _rows(layout, found)
+
+
+def _rows(layout: FilesLayout, found: Mapping[str, list[Group]]) -> Iterator[Row]:
+    for split, groups in found.items():
+        if split == "train" and layout.split:
+            yield from carve(partial(_texts, layout, groups), layout.split)
+        else:
+            yield from ((split, row) for row in _texts(layout, groups))
+
+
+def _texts(layout: FilesLayout, groups: list[Group]) -> Iterator[tuple[str, ...]]:
+    named = layout.columns or ["text"]
+    columns = named if isinstance(named, dict) else {name: name for name in named}
+    for group in groups:
+        kind = _kind(layout, group[0])
+        if len(group) > 1:
+            yield from parallel(group, layout.rows)
+        elif kind == "txt":
+            yield from ((text,) for text in texts(group[0], layout.rows))
+        else:
+            yield from records(group[0], kind, columns)
+
+
+def _kind(layout: FilesLayout, path: Path) -> Format:
+    if isinstance(layout.train, dict):
+        return "txt"
+    return format_of(path) if layout.format == "auto" else layout.format
+
+
+def _groups(split: str, patterns: Globs | dict[str, Globs], root: Path) -> list[Group]:
+    if not isinstance(patterns, dict):
+        return [(path,) for path in _find(split, patterns, root)]
+    files = {column: _find(f"{split}.{column}", globs, root) for column, globs in patterns.items()}
+    counts = {column: len(paths) for column, paths in files.items()}
+    if len(set(counts.values())) > 1:
+        counted = ", ".join(f"{count} for {column}" for column, count in counts.items())
+        raise UserError(f"{split}: parallel files come in equal numbers; found {counted}")
+    return list(zip(*files.values(), strict=True))
+
+
+def _patterns(patterns: Globs | dict[str, Globs]) -> list[str]:
+    if isinstance(patterns, dict):
+        return [pattern for globs in patterns.values() for pattern in _patterns(globs)]
+    return [patterns] if isinstance(patterns, str) else patterns
+
+
+def _find(where: str, globs: Globs, root: Path) -> list[Path]:
+    found: dict[Path, None] = {}  # in the order of the globs, each file once
+    for pattern in _patterns(globs):
+        matches = sorted(path for path in root.glob(pattern) if path.is_file())
+        if not matches:
+            files = (str(path.relative_to(root)) for path in sorted(root.rglob("*")) if path.is_file())
+            there = ", ".join(islice(files, LISTED)) or "no file at all"
+            raise UserError(f"{where}: nothing in {root} matches '{pattern}'; there is {there}")
+        found.update(dict.fromkeys(matches))
+    return list(found)

@@ -1,0 +1,1 @@
+"""The units that text is cut into, a file each: the settings and the vocabulary."""

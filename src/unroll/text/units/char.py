@@ -1,0 +1,78 @@
+"""The unit `char`: characters are Unicode code points."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from unroll.files import read_json, write_json
+from unroll.settings import Settings
+from unroll.text.specials import SPECIALS, UNK
+from unroll.text.vocabulary import CODE_POINTS, Vocabulary, by_count, printable
+
+
+class CharSettings(Settings):
+    """Characters of the training split."""
+
+    unit: Literal["char"]
+    min_count: int = Field(default=1, ge=1)
+    """Characters seen less often are unknown."""
+
+
+class CharVocabulary(Vocabulary):
+    """The most frequent characters first; any other character is UNK, and its spelling is charged."""
+
+    unit: ClassVar[str] = "char"
+    invertible = True
+
+    def __init__(self, characters: Sequence[str]) -> None:
+        self._tokens = [*SPECIALS, *characters]
+        codes = np.array([ord(c) for c in characters], dtype=np.int64)
+        # Every code point above the known ones is read at the last place, which is unknown.
+        self._ids = np.full(codes.max(initial=0) + 2, UNK, dtype=np.int64)
+        self._ids[codes] = np.arange(len(SPECIALS), len(self._tokens))
+
+    @classmethod
+    def build(cls, texts: Iterable[str], settings: CharSettings) -> Self:
+        """The characters that `texts` have at least `min_count` times."""
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(text)
+        return cls([c for c in by_count(counts) if counts[c] >= settings.min_count])
+
+    @classmethod
+    def load(cls, folder: Path, stem: str) -> Self:
+        return cls(read_json(folder / f"{stem}.json")["tokens"][len(SPECIALS) :])
+
+    def save(self, folder: Path, stem: str) -> None:
+        write_json(folder / f"{stem}.json", {"unit": self.unit, "tokens": self._tokens})
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def encode(self, text: str) -> NDArray[np.int64]:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        ids: NDArray[np.int64] = self._ids[np.minimum(codes, len(self._ids) - 1)]
+        return ids
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        return self.encode("".join(texts)), np.array([len(text) for text in texts], dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        return [printable(self._tokens[n]) for n in ids]
+
+    def unknown_tokens(self, text: str) -> list[str]:
+        return [text[n] for n in np.flatnonzero(self.encode(text) == UNK)]
+
+    def unknown_nats(self, text: str) -> float:
+        """An unknown character is any of the code points that are not known, each as likely."""
+        count = int((self.encode(text) == UNK).sum())
+        return count * math.log(CODE_POINTS - (len(self) - len(SPECIALS)))

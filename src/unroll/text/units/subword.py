@@ -1,0 +1,170 @@
+"""The unit `subword`: pieces of words learned by SentencePiece, set up so that every text comes back as it was.
+
+Kudo and Richardson (2018), "SentencePiece: A simple and language independent subword tokenizer". No normalisation, no
+white space added or taken, and characters without a piece become their bytes, a newline among them: lines are learned
+from one by one. SentencePiece writes a space as U+2581, so a U+2581 of the text itself is escaped.
+"""
+
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import sentencepiece
+from numpy.typing import NDArray
+from pydantic import Field
+
+from unroll.errors import UserError
+from unroll.files import whole_file, write_json
+from unroll.settings import Settings
+from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
+from unroll.text.vocabulary import Vocabulary, printable
+
+BYTES = 256
+SAMPLE_CHARACTERS = 20_000_000  # what is learned from at most; more takes minutes and changes little
+LINE_CHARACTERS = 1_000  # at most 4 bytes each: SentencePiece leaves out what has more than 4,192
+
+_SPACE, _ESCAPE = "\u2581", "\x1a"
+_ESCAPED_ESCAPE, _ESCAPED_SPACE = _ESCAPE + "0", _ESCAPE + "1"
+_SHORT_LINES = re.compile(rf"(?s).{{1,{LINE_CHARACTERS}}}(?= |\Z)|.{{{LINE_CHARACTERS}}}").findall
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>").fullmatch
+
+
+class SubwordSettings(Settings):
+    """Pieces learned from the training split."""
+
+    unit: Literal["subword"]
+    size: int = Field(gt=len(SPECIALS) + BYTES)
+    """Pieces, with 4 special ones and 256 bytes; there are fewer if the text does not have as many."""
+    model: Literal["unigram", "bpe"] = "unigram"
+    """How SentencePiece learns them."""
+
+
+class SubwordVocabulary(Vocabulary):
+    """The pieces of a SentencePiece model; no text has unknown ones."""
+
+    unit: ClassVar[str] = "subword"
+    invertible = True
+
+    def __init__(self, model: bytes) -> None:
+        self._bytes = model
+        self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
+
+    @classmethod
+    def build(cls, texts: Iterable[str], settings: SubwordSettings) -> Self:
+        """Learn from `texts`, or from an evenly spaced part if they are very long.
+
+        Raises `UserError` if there is no text or it has more characters than `size` has room for.
+        """
+        lines = _sample(_lines(texts), SAMPLE_CHARACTERS)
+        if not lines:
+            raise UserError("unit subword: there is no text to learn pieces from")
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=model,
+                model_type=settings.model,
+                vocab_size=settings.size,
+                hard_vocab_limit=False,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                add_dummy_prefix=False,
+                allow_whitespace_only_pieces=True,
+                byte_fallback=True,
+                **_special_pieces(),
+                num_threads=1,  # the number of threads changes the model
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise UserError(_explain(str(error), settings.size)) from None
+        return cls(model.getvalue())
+
+    @classmethod
+    def load(cls, folder: Path, stem: str) -> Self:
+        return cls((folder / f"{stem}.model").read_bytes())
+
+    def save(self, folder: Path, stem: str) -> None:
+        with whole_file(folder / f"{stem}.model", "wb") as file:
+            file.write(self._bytes)
+        pieces = self._model.id_to_piece(list(range(len(self))))
+        write_json(folder / f"{stem}.json", {"unit": self.unit, "characters": list(map(_characters, pieces))})
+
+    def __len__(self) -> int:
+        return len(self._model)
+
+    def encode(self, text: str) -> NDArray[np.int64]:
+        return np.array(self._model.encode(_escape(text)), dtype=np.int64)
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        rows = self._model.encode([_escape(text) for text in texts], num_threads=1)
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        return np.array([n for row in rows for n in row], dtype=np.int64), lengths
+
+    def decode(self, ids: Iterable[int]) -> str:
+        text: str = self._model.decode([int(n) for n in ids])
+        return text.replace(_ESCAPED_SPACE, _SPACE).replace(_ESCAPED_ESCAPE, _ESCAPE) if _ESCAPE in text else text
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        return [printable(self._model.id_to_piece(int(n))) for n in ids]
+
+    def unknown_tokens(self, text: str) -> list[str]:
+        return []
+
+    def unknown_nats(self, text: str) -> float:
+        return 0.0
+
+
+def _special_pieces() -> dict[str, Any]:
+    named = dict(zip(("pad", "unk", "bos", "eos"), (PAD, UNK, BOS, EOS), strict=True))
+    ids = {f"{name}_id": number for name, number in named.items()}
+    return {**ids, **{f"{name}_piece": SPECIALS[n] for name, n in named.items()}, "unk_surface": SPECIALS[UNK]}
+
+
+def _escape(text: str) -> str:
+    if _SPACE in text or _ESCAPE in text:
+        return text.replace(_ESCAPE, _ESCAPED_ESCAPE).replace(_SPACE, _ESCAPED_SPACE)
+    return text
+
+
+def _characters(piece: str) -> int:
+    """How many characters of the text a piece stands for; a character in bytes counts at its first."""
+    byte = _BYTE(piece)
+    if byte:
+        value = int(byte[1], 16)
+        return int(not 0x80 <= value < 0xC0 and value != ord(_ESCAPE))
+    return 0 if piece in SPECIALS else len(piece) - piece.count(_ESCAPE)
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    """The lines of `texts` as SentencePiece takes them: short, escaped and without NUL, at which it ends a line."""
+    for text in texts:
+        for line in _escape(text).replace("\0", "").split("\n"):
+            if len(line) > LINE_CHARACTERS:
+                yield from _SHORT_LINES(line)
+            elif line:
+                yield line
+
+
+def _sample(lines: Iterable[str], characters: int) -> list[str]:
+    """All lines; or every second, fourth ..., so that they have at most so many characters."""
+    kept: list[str] = []
+    total, step = 0, 1
+    for n, line in enumerate(lines):
+        if n % step:
+            continue
+        kept.append(line)
+        total += len(line)
+        if total > characters and len(kept) > 1:
+            kept, step = kept[::2], step * 2
+            total = sum(map(len, kept))
+    return kept
+
+
+def _explain(message: str, size: int) -> str:
+    needed = re.search(r"required_chars\. \d+ vs (\d+)", message)
+    if needed:
+        return f"unit subword: size is {size}; the characters of the text alone need {needed[1]}"
+    return f"unit subword: SentencePiece found: {message.strip()}"

@@ -1,0 +1,144 @@
+"""Vocabularies: what every unit offers, and how they are built, kept and found again."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unroll.errors import UserError
+from unroll.files import read_json, whole_folder, write_json
+from unroll.text.corpus import read_texts
+
+if TYPE_CHECKING:
+    from unroll.text.settings import DatasetSettings, UnitSettings
+
+INDEX = "vocabularies.json"
+CODE_POINTS = 0x110000
+
+
+class Vocabulary(ABC):
+    """From text to ids and back; ids 0 to 3 are the specials of `unroll.text.specials` in every unit."""
+
+    unit: ClassVar[str]
+    invertible: bool
+    """Whether `decode(encode(text)) == text` for every text without unknown tokens."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path, stem: str) -> Self:
+        """What `save` wrote as `stem`."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many ids there are, the specials included."""
+
+    @abstractmethod
+    def encode(self, text: str) -> NDArray[np.int64]:
+        """The ids (T,) of `text`, with UNK for unknown tokens and no other special."""
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The ids of all texts one after the other, and how many each text has (N,)."""
+        rows = [self.encode(text) for text in texts]
+        flat = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
+        return flat, np.array([len(row) for row in rows], dtype=np.int64)
+
+    @abstractmethod
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of any ids; PAD, BOS and EOS are dropped, UNK is shown as `<unk>`."""
+
+    @abstractmethod
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """One printable piece an id, to be shown to a person."""
+
+    @abstractmethod
+    def unknown_tokens(self, text: str) -> list[str]:
+        """The tokens of `text` that are encoded as UNK, in order."""
+
+    @abstractmethod
+    def unknown_nats(self, text: str) -> float | None:
+        """What spelling the unknown tokens of `text` costs, in nats; None if the unit is not invertible."""
+
+    @abstractmethod
+    def save(self, folder: Path, stem: str) -> None:
+        """Write what `load` needs to `folder`, as `stem.json` and files beside it."""
+
+
+def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabulary:
+    """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
+    from unroll.text.units.char import CharVocabulary
+    from unroll.text.units.subword import SubwordVocabulary
+    from unroll.text.units.word import WordVocabulary
+
+    match settings.unit:
+        case "char":
+            return CharVocabulary.build(texts, settings)
+        case "word":
+            return WordVocabulary.build(texts, settings)
+        case "subword":
+            return SubwordVocabulary.build(texts, settings)
+
+
+def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> dict[str, Vocabulary]:
+    """Build the vocabularies of a dataset from the training split of the corpus in `raw`; write `folder`.
+
+    A shared vocabulary is built from the texts of all fields that share it, and kept once.
+    """
+    owners = settings.owners
+    built = {}
+    for owner in sorted(set(owners.values())):
+        columns = [settings.column(field) for field in owners if owners[field] == owner]
+        built[owner] = build_vocabulary(_training_texts(raw, columns), settings.unit(owner))
+    with whole_folder(folder) as part:
+        for stem, vocabulary in built.items():
+            vocabulary.save(part, stem)
+        write_json(part / INDEX, {"fields": owners})
+    return {field: built[owner] for field, owner in owners.items()}
+
+
+def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
+    for column in columns:
+        yield from read_texts(raw, "train", column)
+
+
+def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:
+    """The vocabulary of each field; fields that share one get the same object."""
+    fields = vocabulary_stems(folder)
+    loaded = {stem: _load(folder, stem) for stem in sorted(set(fields.values()))}
+    return {field: loaded[stem] for field, stem in fields.items()}
+
+
+def vocabulary_stems(folder: Path) -> dict[str, str]:
+    """The name, in `folder`, of each field's vocabulary."""
+    if not (folder / INDEX).is_file():
+        raise UserError(f"{folder / INDEX}: no such file; build the vocabularies first")
+    return dict(read_json(folder / INDEX)["fields"])
+
+
+def _load(folder: Path, stem: str) -> Vocabulary:
+    from unroll.text.units.char import CharVocabulary
+    from unroll.text.units.subword import SubwordVocabulary
+    from unroll.text.units.word import WordVocabulary
+
+    units: list[type[Vocabulary]] = [CharVocabulary, WordVocabulary, SubwordVocabulary]
+    stated = read_json(folder / f"{stem}.json")["unit"]
+    return {unit.unit: unit for unit in units}[stated].load(folder, stem)
+
+
+def by_count(counts: Mapping[str, int]) -> list[str]:
+    """The tokens of `counts`, the most frequent first; equal counts in the order of the tokens themselves."""
+    return sorted(counts, key=lambda token: (-counts[token], token))
+
+
+_SHOWN = {" ": "␣", "\n": "⏎", "\t": "⇥"}
+
+
+def printable(token: str) -> str:
+    """`token` with visible signs for white space and escapes for what has no glyph."""
+    if token.isprintable() and " " not in token:
+        return token
+    return "".join(
+        _SHOWN.get(c) or (c if c.isprintable() else c.encode("unicode_escape").decode("ascii")) for c in token
+    )

@@ -1,0 +1,1 @@
+"""Training: the loop, its schedules, what it records and the bundle it leaves."""

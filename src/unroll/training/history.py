@@ -1,0 +1,57 @@
+"""What training records: a deterministic history, and timings apart from it."""
+
+import csv
+import resource
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from unroll.files import whole_file
+
+HISTORY = ("step", "epoch", "lr", "train_loss", "valid_loss", "grad_norm", "clipped")
+TIMING = ("step", "time", "seconds", "tokens_per_second", "peak_ram_bytes")
+
+
+@dataclass
+class History:
+    """Rows of `history.csv` (the same seed gives the same bytes) and of `timing.csv` (never the same)."""
+
+    rows: list[dict[str, str]] = field(default_factory=list)
+    timings: list[dict[str, str]] = field(default_factory=list)
+    began: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.perf_counter)
+
+    def add(self, values: dict[str, float | None], tokens: int, seconds: float) -> None:
+        """Record one row; `tokens` were trained on in the last `seconds`. A value of None leaves its cell empty."""
+        self.rows.append({name: _cell(values.get(name)) for name in HISTORY})
+        elapsed = time.perf_counter() - self.clock
+        timing: dict[str, float | None] = {
+            "step": values["step"],
+            "time": self.began + elapsed,
+            "seconds": elapsed,
+            "tokens_per_second": tokens / seconds if seconds > 0 else None,
+            "peak_ram_bytes": peak_ram_bytes(),
+        }
+        self.timings.append({name: _cell(timing[name], digits=10) for name in TIMING})
+
+    def write(self, folder: Path) -> None:
+        """Write `history.csv` and `timing.csv` into `folder`."""
+        for name, columns, rows in (
+            ("history.csv", HISTORY, self.rows),
+            ("timing.csv", TIMING, self.timings),
+        ):
+            with whole_file(folder / name) as file:
+                writer = csv.DictWriter(file, columns, lineterminator="\n")
+                writer.writeheader()
+                writer.writerows(rows)
+
+
+def _cell(value: float | None, digits: int = 8) -> str:
+    return "" if value is None else f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def peak_ram_bytes() -> int:
+    """The most memory this process has held so far."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

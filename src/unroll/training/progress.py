@@ -1,0 +1,58 @@
+"""How training shows where it is: a bar on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+LINE_SECONDS = 15.0  # between plain lines
+
+
+class TrainingProgress:
+    """Loss, tokens per second and time left of one run."""
+
+    def __init__(self, run: str, total: int) -> None:
+        self.run = run
+        self.total = total
+        self.started = self.last_line = time.monotonic()
+        self.bar: Progress | None = None
+        console = Console(file=sys.stderr)
+        if console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=console,
+            )
+            self.task = self.bar.add_task(run, total=total, state="")
+
+    def __enter__(self) -> Self:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def show(self, step: int, train_loss: float, valid_loss: float | None, tokens_per_second: float) -> None:
+        """Tell the state after `step` updates; losses in nats per token."""
+        state = f"loss {train_loss:.3f}"
+        if valid_loss is not None:
+            state += f"  valid {valid_loss:.3f}"
+        state += f"  {tokens_per_second:,.0f} tokens/s"
+        now = time.monotonic()
+        if self.bar:
+            self.bar.update(self.task, completed=step, state=state)
+        elif now - self.last_line >= LINE_SECONDS or step >= self.total:
+            left = (now - self.started) / max(step, 1) * (self.total - step)
+            print(f"{self.run}  step {step}/{self.total}  {state}  {left:.0f} s left", file=sys.stderr)
+            sys.stderr.flush()
+            self.last_line = now

@@ -1,0 +1,66 @@
+"""Train one run: from its settings and its encoded data to a bundle and a history."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unroll.errors import UserError
+from unroll.files import sha256
+from unroll.kinds import load_task
+from unroll.kinds.bundle import write_bundle
+from unroll.text.encoded import EncodedDataset
+from unroll.training.loop import Trainer
+
+
+def train_run(
+    name: str,
+    run: Any,
+    data: EncodedDataset,
+    vocabularies: Path,
+    code: Sequence[Path],
+    device: torch.device,
+    model: Path,
+    results: Path,
+) -> None:
+    """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
+
+    `code` are the files that the run's fingerprint covers. Raises `UserError` if the data has other fields than the
+    kind reads, or training breaks down.
+    """
+    torch.manual_seed(run.seed)
+    task = load_task(run.model.kind)(run.model, run.train, data, device)
+    trainer = Trainer(name, task, run.train, run.seed, device)
+    best = trainer.fit()
+    if not best.weights:
+        raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
+    info = {
+        "run": name,
+        "kind": run.model.kind,
+        "fingerprint": fingerprint(run, data, code),
+        "seed": run.seed,
+        "dataset": run.dataset,
+        "corpus": data.manifest["corpus"],
+        "licence": data.manifest["licence"],
+        "max_length": data.manifest["max_length"],
+        "fields": data.manifest["fields"],
+        "data_sha256": data.manifest["sha256"],
+        "settings": run.model_dump(mode="json"),
+        "cost": {
+            "parameters": sum(weights.numel() for weights in best.weights.values()),
+            "steps": trainer.step,
+        },
+        "best": {"step": best.step, "valid_loss": best.loss},
+    }
+    write_bundle(model, info, best.weights, vocabularies)
+    trainer.history.write(results)
+
+
+def fingerprint(run: Any, data: EncodedDataset, code: Sequence[Path]) -> str:
+    """A hash over a run's settings as stated, its encoded data, and the code it depends on."""
+    stated = json.dumps(run.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
+    parts = [stated, data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,41 @@
+"""Small encoded data sets, made through the real stages."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unroll.text.corpus import Corpus, write_corpus
+from unroll.text.encoded import EncodedDataset
+from unroll.text.encoding import encode_dataset
+from unroll.text.settings import DatasetSettings
+from unroll.text.vocabulary import save_vocabularies
+
+Rows = Sequence[tuple[str, ...]]
+
+
+def dataset(
+    folder: Path, columns: Sequence[str], splits: Mapping[str, Rows], fields: dict[str, Any], max_length: int = 100
+) -> EncodedDataset:
+    """The encoded data set of `splits`, whose rows have `columns`; everything lies below `folder`."""
+    rows = ((split, row) for split, texts in splits.items() for row in texts)
+    write_corpus(Corpus(columns=tuple(columns), licence="CC0", origin="a test", rows=rows), folder / "raw")
+    settings = DatasetSettings(corpus="tiny", fields=fields, max_length=max_length)
+    vocabularies = save_vocabularies(folder / "raw", settings, folder / "vocab")
+    encode_dataset("tiny", folder / "raw", folder / "vocab", settings, folder / "encoded")
+    data = EncodedDataset.open(folder / "encoded")
+    data.vocabularies = vocabularies
+    return data
+
+
+def text_dataset(folder: Path, texts: Sequence[str], unit: Mapping[str, Any], max_length: int = 100) -> EncodedDataset:
+    """Texts for a language model, the same ones in every split."""
+    rows = [(text,) for text in texts]
+    splits = {"train": rows, "valid": rows, "test": rows}
+    return dataset(folder, ["text"], splits, {"text": dict(unit)}, max_length)
+
+
+def pair_dataset(folder: Path, pairs: Sequence[tuple[str, str]], max_length: int = 100) -> EncodedDataset:
+    """Pairs of words, the same ones in every split."""
+    splits = {"train": pairs, "valid": pairs, "test": pairs}
+    fields = {"source": {"unit": "word"}, "target": {"unit": "word"}}
+    return dataset(folder, ["source", "target"], splits, fields, max_length)

@@ -1,0 +1,116 @@
+"""The program `unroll` as a person starts it."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GOOD = {
+    "corpora": {"tiny": {"source": "files", "path": "data/tiny", "train": "a.txt", "valid": "b.txt", "test": "c.txt"}},
+    "datasets": {"tiny-char": {"corpus": "tiny", "fields": {"text": {"unit": "char"}}, "max_length": 30}},
+    "runs": {
+        f"lstm-{seed}": {
+            "dataset": "tiny-char",
+            "model": {"kind": "language_model", "cell": "lstm", "embedding": 4, "hidden": 8},
+            "train": {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 4},
+            "evaluate": {},
+            "seed": seed,
+        }
+        for seed in (1, 2)
+    },
+}
+
+
+def unroll(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if key not in ("MLFLOW_TRACKING_URI", "DVC_ROOT")}
+    return subprocess.run(
+        [sys.executable, "-c", "from unroll.cli import main; main()", *arguments],
+        cwd=folder,
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A project's folder whose params.yaml is right (JSON is YAML)."""
+    (tmp_path / "params.yaml").write_text(json.dumps(GOOD))
+    return tmp_path
+
+
+def test_help_names_every_command(folder):
+    done = unroll("--help", folder=folder)
+    assert done.returncode == 0
+    assert all(command in done.stdout for command in ("check", "compare", "ui"))
+
+
+def test_help_needs_nothing_heavy():
+    """Its start-up time is that of its imports."""
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from unroll.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"torch", "mlflow", "dvc", "datasets", "numpy", "pandas", "pyarrow", "pydantic", "matplotlib", "sklearn"}
+    assert heavy & set(done.stdout.split()) == set()
+
+
+def test_check_of_a_right_file(folder):
+    done = unroll("check", folder=folder)
+    assert (done.returncode, done.stdout) == (0, "params.yaml: 1 corpus, 1 dataset, 2 runs: all well\n")
+
+
+def test_check_tells_every_mistake_without_a_traceback(folder):
+    wrong = json.loads(json.dumps(GOOD))
+    wrong["runs"]["lstm-1"]["dataset"] = "tiny-chr"
+    wrong["runs"]["lstm-2"]["train"]["lr"] = "fast"
+    (folder / "other.yaml").write_text(json.dumps(wrong))
+    done = unroll("check", "--params", "other.yaml", folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "runs.lstm-1.dataset" in done.stderr
+    assert "did you mean 'tiny-char'?" in done.stderr
+    assert "runs.lstm-2.train.lr" in done.stderr
+    assert all(line.startswith("error: ") for line in done.stderr.splitlines())
+
+
+def test_check_without_a_file(tmp_path):
+    done = unroll("check", folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: params.yaml: there is no such file")
+
+
+def test_compare_prints_what_there_is(folder):
+    results = folder / "results" / "lstm-1"
+    results.mkdir(parents=True)
+    test = {"bits_per_char": 2.125, "perplexity": 4.36, "unit": "char", "context": "stream"}
+    (results / "metrics.json").write_text(json.dumps({"test": test, "cost": {"parameters": 1000}}))
+    done = unroll("compare", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "2.125" in done.stdout
+    assert "Without results so far: lstm-2" in done.stdout
+
+
+def test_ui_says_when_a_port_is_taken(folder):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = unroll("ui", "--port", str(port), folder=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: --port {port}: ")
+
+
+def test_ui_starts_nothing_where_a_server_is_named(folder):
+    done = unroll("ui", folder=folder, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "http://127.0.0.1:9" in done.stdout

@@ -1,0 +1,97 @@
+"""dvc.yaml names the code that its stages run, and imports flow one way."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from unroll.code import dependencies, imported_files, stage_dependencies
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "unroll"
+STAGES = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+KINDS = sorted(path.parent.name for path in PACKAGE.glob("kinds/*/task.py"))
+SOURCES = sorted(path.parent.name for path in PACKAGE.glob("text/sources/*/__init__.py"))
+
+
+def code_listed(stage: str) -> set[str]:
+    body = STAGES[stage].get("do", STAGES[stage])
+    return {dep for dep in body["deps"] if dep.endswith(".py")}
+
+
+def relative(paths: set[Path]) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in paths}
+
+
+def script(stage: str) -> Path:
+    return ROOT / "pipeline" / f"{stage}.py"
+
+
+@pytest.mark.parametrize("stage", ["vocab", "encode", "track", "compare"])
+def test_a_stage_lists_the_code_it_imports(stage):
+    assert code_listed(stage) == relative(dependencies(script(stage)))
+
+
+PLUGINS = {
+    "fetch": ("src/unroll/text/sources", "${item.source}", SOURCES),
+    "train": ("src/unroll/kinds", "${item.model.kind}", KINDS),
+    "evaluate": ("src/unroll/kinds", "${item.model.kind}", KINDS),
+}
+
+
+@pytest.mark.parametrize("stage", sorted(PLUGINS))
+def test_a_stage_lists_the_code_of_its_plugin(stage):
+    """Beside the folder of the source or kind: what any of them needs outside it, and nothing that none needs."""
+    folder, item, names = PLUGINS[stage]
+    assert f"{folder}/{item}" in STAGES[stage]["do"]["deps"]
+    needed: set[str] = set()
+    for name in names:
+        paths = relative(stage_dependencies(script(stage), ROOT / folder, name))
+        needed |= {path for path in paths if not path.startswith(f"{folder}/{name}/")}
+    assert code_listed(stage) == needed
+
+
+# Each layer may import itself and those before it.
+LAYERS = [
+    ["errors", "settings", "files", "code", "mistakes"],
+    ["text"],
+    ["nn"],
+    ["kinds"],
+    ["training", "evaluation"],
+    ["params"],
+    ["tracking"],
+    ["cli", "__init__"],
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_flow_one_way(path):
+    for imported in imported_files(path):
+        target = room(imported)
+        if target == "__init__" or target == room(path):
+            continue
+        assert RANK[target] < RANK[room(path)], f"{path} must not import {imported}"
+
+
+def test_tracking_is_imported_by_its_stage_alone():
+    importers = {
+        path.relative_to(ROOT).as_posix()
+        for path in [*PACKAGE.rglob("*.py"), *(ROOT / "pipeline").glob("*.py")]
+        if PACKAGE / "tracking.py" in set(imported_files(path))
+    }
+    assert importers <= {"pipeline/track.py", "src/unroll/cli.py"}
+
+
+@pytest.mark.parametrize("package", ["mlflow", "dvc"])
+def test_the_library_does_not_need(package):
+    needing = {
+        path.name
+        for path in PACKAGE.rglob("*.py")
+        if any(f"{word} {package}" in path.read_text() for word in ("import", "from"))
+    }
+    assert needing <= {"tracking.py"}

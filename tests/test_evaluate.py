@@ -1,0 +1,197 @@
+"""What the evaluation of a run writes, with models that need no training."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+from builders import dataset
+
+from unroll.errors import UserError
+from unroll.evaluation.evaluate import evaluate_run
+from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.text.specials import SPECIALS, UNK
+
+
+class Words:
+    """The least of a vocabulary: known words apart, and nothing that brings the spaces back."""
+
+    unit = "word"
+    known: ClassVar = [*SPECIALS, "a", "b", "c", "Katze"]
+
+    def encode(self, text):
+        return np.array([self.known.index(w) if w in self.known else UNK for w in text.split()], dtype=np.int64)
+
+    def tokens(self, ids):
+        return [self.known[n] for n in ids]
+
+    def unknown_nats(self, text):
+        return None
+
+
+class Uniform:
+    """Every token has the same probability; what it writes is what it is told to."""
+
+    task, context, vocabulary = "language_model", "text", Words()
+
+    def __init__(self, nats=2.0):
+        self.nats = nats
+
+    def score(self, texts):
+        return [SimpleNamespace(nats=self.nats * (len(t.split()) + 1), tokens=len(t.split()) + 1) for t in texts]
+
+    def generate(self, prompts, *, max_tokens, temperature, seed):
+        return [f"{prompt}a b new `word`" for prompt in prompts]
+
+
+class Reverser:
+    """Turns its source around."""
+
+    task, source, target = "pairs", Words(), Words()
+
+    def __init__(self):
+        self.asked = None
+
+    def decode(self, sources, settings):
+        self.asked = settings
+        return [self.hypothesis(source.split()[::-1]) for source in sources]
+
+    def hypothesis(self, tokens):
+        looked = np.full((len(tokens), len(tokens) + 1), 1 / (len(tokens) + 1))
+        return SimpleNamespace(text=" ".join(tokens), score=-1.5, tokens=tokens, alignment=looked)
+
+
+TEXTS = {"train": [("a b c",), ("c",)], "valid": [("a",)], "test": [("a b",), ("a x\nb",)]}
+PAIRS = {
+    "train": [("a b c", "c b a"), ("c c", "Katze")],
+    "valid": [("a", "a")],
+    "test": [("a\nb", "b a"), ("", "x\r\ny"), ("c c", "")],
+}
+
+
+def data(folder, splits):
+    """The encoded data set of texts, or of pairs."""
+    columns = ["text"] if splits is TEXTS else ["source", "target"]
+    return dataset(folder / "data", columns, splits, {column: {"unit": "word"} for column in columns})
+
+
+@pytest.fixture
+def places(tmp_path):
+    model = tmp_path / "model"
+    (model / "vocab").mkdir(parents=True)
+    (model / "bundle.json").write_text('{"cost": {"parameters": 7, "steps": 3}}')
+    (model / "vocab" / "text.json").write_text("12345")
+    results = tmp_path / "results"
+    results.mkdir()
+    history = results / "history.csv"
+    history.write_text("step,train_loss,valid_loss\n1,2.0,\n2,1.5,1.75\n")
+    return {"model": model, "history": history, "results": results, "predictions": tmp_path / "predictions"}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_a_language_model(places, tmp_path):
+    settings = LanguageModelEvaluation(samples=3, prompts=["", "c "])
+    evaluate_run(Uniform(), data(tmp_path, TEXTS), settings, **places)
+    metrics = json.loads((places["results"] / "metrics.json").read_text())
+    assert metrics["test"] == {
+        "nll_nats": 14,
+        "perplexity": pytest.approx(math.exp(2)),
+        "oov_rate": 1 / 5,
+        "texts": 2,
+        "chars": 4 + 6,
+        "words": 3 + 5,
+        "tokens": 7,
+        "unit": "word",
+        "context": "text",
+    }
+    assert metrics["fluency"]["generated"]["words"] == 12  # prompts do not count
+    assert metrics["fluency"]["generated"]["new_words"] == 0.5
+    assert metrics["fluency"]["real"]["words"] == 5  # all there are
+    assert metrics["cost"] == {
+        "parameters": 7,
+        "steps": 3,
+        "model_bytes": sum(map(len, files(places["model"]).values())),
+    }
+    with (places["predictions"] / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["nats"]) for row in rows] == [6, 8]
+    assert [row["unknown_nats"] for row in rows] == ["", ""]
+    assert [row["chars"] for row in rows] == ["4", "6"]
+    page = (places["results"] / "samples.md").read_text()
+    assert page.count("c a b new `word`") == 1
+
+
+def test_pairs(places, tmp_path):
+    predictor = Reverser()
+    settings = PairEvaluation(metric="bleu", beam=3, length_penalty=0.9)
+    evaluate_run(predictor, data(tmp_path, PAIRS), settings, **places)
+    assert (predictor.asked.beam, predictor.asked.length_penalty) == (3, 0.9)
+    written = files(places["predictions"])
+    assert written["sources.txt"] == b"a b\n\nc c\n"
+    assert written["references.txt"] == b"b a\nx y\n\n"
+    assert written["hypotheses.txt"] == b"b a\n\nc c\n"
+    assert written["scores.csv"].decode().split("\n")[:3] == ["model_score,chrf", "-1.5,100.0", "-1.5,0.0"]
+    metrics = json.loads((places["results"] / "metrics.json").read_text())
+    assert metrics["test"]["exact"] == pytest.approx(1 / 3)
+    assert metrics["test"]["length_ratio"] == 1
+    assert set(metrics["baseline"]) == {"copy", "nearest"}
+    assert all(set(figures) == set(metrics["test"]) for figures in metrics["baseline"].values())
+    assert set(metrics["signature"]) == {"bleu", "chrf"}
+    # A row without tokens has no figure.
+    figures = files(places["results"] / "figures")
+    assert list(figures) == ["attention_row_1.png", "attention_row_3.png", "learning_curve.png", "lengths.png"]
+
+
+def test_summaries(places, tmp_path):
+    evaluate_run(Reverser(), data(tmp_path, PAIRS), PairEvaluation(metric="rouge"), **places)
+    metrics = json.loads((places["results"] / "metrics.json").read_text())
+    assert metrics["test"]["rouge1"] == pytest.approx(100 / 3)
+    assert metrics["test"]["rouge2"] == pytest.approx(100 / 3)
+    assert set(metrics["baseline"]) == {"copy", "nearest", "first_sentence", "first_12_words"}
+    assert metrics["baseline"]["copy"]["rouge1"] == pytest.approx(100 / 3)
+    assert metrics["baseline"]["copy"]["rouge2"] == 0
+
+
+def test_a_single_pair_in_chinese(places, tmp_path):
+    splits = {"train": [("我", "你")], "valid": [("我", "你")], "test": [("我喜欢书", "书我喜欢")]}
+    evaluate_run(Reverser(), data(tmp_path, splits), PairEvaluation(metric="bleu", language="zh"), **places)
+    metrics = json.loads((places["results"] / "metrics.json").read_text())
+    assert "tok:zh" in metrics["signature"]["bleu"]
+    assert 0 < metrics["test"]["bleu"] < 100
+
+
+@pytest.mark.parametrize(
+    ("predictor", "splits", "settings"),
+    [
+        (Uniform(), TEXTS, LanguageModelEvaluation()),
+        (Reverser(), PAIRS, PairEvaluation(metric="bleu")),
+        (Reverser(), PAIRS, PairEvaluation(metric="rouge")),
+    ],
+)
+def test_the_same_run_gives_the_same_bytes(places, tmp_path, predictor, splits, settings):
+    made = data(tmp_path, splits)
+    evaluate_run(predictor, made, settings, **places)
+    before = files(tmp_path)
+    evaluate_run(predictor, made, settings, **places)
+    assert files(tmp_path) == before
+
+
+def test_a_diverged_model_writes_nothing(places, tmp_path):
+    made = data(tmp_path, TEXTS)
+    before = files(tmp_path)
+    with pytest.raises(UserError, match="test: text 1 scores nan nats"):
+        evaluate_run(Uniform(nats=math.nan), made, LanguageModelEvaluation(), **places)
+    assert files(tmp_path) == before
+
+
+def test_a_run_without_steps_has_no_learning_curve(places, tmp_path):
+    places["history"].write_text("step,train_loss,valid_loss\n")
+    evaluate_run(Uniform(), data(tmp_path, TEXTS), LanguageModelEvaluation(), **places)
+    assert list(files(places["results"] / "figures")) == ["lengths.png"]

@@ -1,0 +1,86 @@
+"""Figures: that they are drawn, and drawn the same."""
+
+import io
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from unroll.evaluation.figures import DPI, alignment, learning_curve, length_histogram, read_history
+
+HISTORY = """step,epoch,lr,train_loss,valid_loss,grad_norm,clipped
+50,1,0.001,3.5,,1.0,0
+100,1,0.001,3.0,2.9,1.0,0
+100,1,0.001,,2.8,,
+"""
+
+
+@pytest.fixture(autouse=True)
+def no_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def test_a_history_is_read_without_its_empty_cells(tmp_path):
+    path = tmp_path / "history.csv"
+    path.write_text(HISTORY)
+    assert read_history(path) == {"train": [(50, 3.5), (100, 3.0)], "valid": [(100, 2.9), (100, 2.8)]}
+
+
+@pytest.mark.parametrize("scale", ["perplexity", "bits"])
+@pytest.mark.parametrize(
+    "curves",
+    [
+        {"train": [(50, 3.5), (100, 3.0)], "valid": [(100, 2.9)]},
+        {"train": [(1, 9.0)], "valid": []},
+        {"train": [], "valid": [(1, 1000.0), (2, 1.0)]},
+    ],
+)
+def test_a_learning_curve_is_the_same_under_any_style(curves, scale):
+    image = learning_curve(curves, scale)
+    assert imread(io.BytesIO(image)).shape[:2] == (4 * DPI, 7 * DPI)
+    with matplotlib.rc_context({"lines.linewidth": 9, "font.size": 30, "savefig.dpi": 30}):
+        assert learning_curve(curves, scale) == image
+    assert b"Software" not in image
+    assert b"tIME" not in image
+
+
+def test_the_scale_is_the_one_asked_for():
+    curves = {"train": [(1, 3.0), (2, 2.0)], "valid": []}
+    assert learning_curve(curves, "bits") != learning_curve(curves, "perplexity")
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [{"text (char)": [1, 5, 5, 900, 12]}, {"source (word)": [3, 2], "target (word)": [70]}, {"text (word)": [1]}],
+)
+def test_lengths_are_drawn_with_the_limit(lengths):
+    lengths = {label: np.array(values) for label, values in lengths.items()}
+    image = length_histogram(lengths, 100)
+    assert imread(io.BytesIO(image)).shape[1] == 7 * DPI
+    assert length_histogram(lengths, 100) == image
+    assert length_histogram(lengths, 10) != image
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (["the", "old", "$x$", "</s>"], ["größe", "Ärztin", "_"]),
+        (["猫", "</s>"], ["x"]),
+        (["a", "⏎"], ["$\\frac$"]),
+    ],
+)
+def test_attention_is_drawn_with_any_tokens(source, target):
+    weights = np.full((len(target), len(source)), 1 / len(source))
+    image = alignment(weights, source, target)
+    assert imread(io.BytesIO(image)).ndim == 3
+    assert alignment(weights, source, target) == image
+
+
+def test_umlauts_and_joiners_are_drawn_as_such():
+    weights = np.ones((1, 1))
+    images = {alignment(weights, ["x"], [token]) for token in ("a", "ä", "ö", "ß", ".", "￭.", "￮.")}
+    assert len(images) == 7

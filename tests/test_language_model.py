@@ -1,0 +1,168 @@
+"""Recurrent language models: a text costs the same in any company and under any padding."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from builders import text_dataset
+
+from unroll.kinds.language_model import predictor as predictor_module
+from unroll.kinds.language_model.network import LanguageModel
+from unroll.kinds.language_model.predictor import LanguageModelPredictor
+from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.kinds.language_model.task import Task
+from unroll.text.specials import EOS
+
+CPU = torch.device("cpu")
+TEXTS = ["abba", "a", "the cat sat", "", "on a mat\nand slept", "bb", "x" * 40]
+CELLS = ["elman", "gru", "lstm"]
+
+
+def settings(cell="lstm", **more):
+    return LanguageModelSettings(kind="language_model", cell=cell, embedding=5, hidden=8, layers=2, **more)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    texts = [text for text in TEXTS if text]
+    return text_dataset(tmp_path_factory.mktemp("texts"), texts, {"unit": "char"})
+
+
+@pytest.fixture(scope="module")
+def vocabulary(data):
+    return data.vocabularies["text"]
+
+
+@pytest.fixture
+def network(vocabulary):
+    torch.manual_seed(1)
+    return LanguageModel(settings(), len(vocabulary)).double()
+
+
+def task_losses(task):
+    carry, nats, tokens = None, 0.0, 0
+    for batch in task.batches(np.random.default_rng(1)):
+        loss, carry = task.loss(batch, carry)
+        nats += loss.nats.item()
+        tokens += loss.tokens
+    return nats, tokens
+
+
+def task_gradient(task):
+    for batch in task.batches(np.random.default_rng(1)):
+        task.loss(batch, None)[0].nats.backward()
+    gradient = torch.cat([p.grad.flatten() for p in task.network.parameters()])
+    task.network.zero_grad()
+    return gradient
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_masked_and_packed_training_agree_in_loss_and_gradient(data, cell):
+    tasks = []
+    for padding in ("mask", "pack"):
+        torch.manual_seed(1)
+        task = Task(settings(cell), LanguageModelBatches(context="text", batch_size=4, padding=padding), data, CPU)
+        task.network.double()
+        tasks.append(task)
+    masked, packed = (task_losses(task) for task in tasks)
+    assert masked[1] == packed[1] == sum(len(text) + 1 for text in TEXTS if text)
+    assert masked[0] == pytest.approx(packed[0], rel=1e-12)
+    torch.testing.assert_close(task_gradient(tasks[0]), task_gradient(tasks[1]), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", ["mask", "pack"])
+def test_the_batch_size_changes_no_loss_and_no_gradient(data, padding):
+    results = []
+    for size in (1, 3, 100):
+        torch.manual_seed(1)
+        task = Task(settings(), LanguageModelBatches(context="text", batch_size=size, padding=padding), data, CPU)
+        task.network.double()
+        results.append((*task_losses(task), task_gradient(task)))
+    for nats, tokens, gradient in results[1:]:
+        assert tokens == results[0][1]
+        assert nats == pytest.approx(results[0][0], rel=1e-12)
+        torch.testing.assert_close(gradient, results[0][2], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("bptt", [1, 5, 1000])
+def test_a_stream_carries_its_state_whatever_the_segments(data, vocabulary, bptt):
+    torch.manual_seed(1)
+    task = Task(settings(), LanguageModelBatches(context="stream", batch_size=1, bptt=bptt), data, CPU)
+    task.network.double().eval()
+    nats, tokens = task_losses(task)
+    scores = LanguageModelPredictor(task.network, vocabulary, "stream", CPU).score(data.raw_texts("train", "text"))
+    assert tokens == sum(score.tokens for score in scores)
+    assert nats == pytest.approx(sum(score.nats for score in scores), rel=1e-12)
+
+
+def by_hand(network, vocabulary, texts, stream):
+    """One token at a time, one text at a time."""
+    totals, state, last = [], None, EOS
+    for text in texts:
+        if not stream:
+            state, last = None, EOS
+        nats = 0.0
+        for token in [*vocabulary.encode(text).tolist(), EOS]:
+            h, state = network(torch.tensor([[last]]), state)
+            nats -= float(network.output(h)[0, 0].log_softmax(-1)[token])
+            last = token
+        totals.append(nats)
+    return totals
+
+
+@pytest.mark.parametrize("context", ["stream", "text"])
+def test_scores_are_those_of_one_token_after_the_other(network, vocabulary, context, monkeypatch):
+    network.eval()
+    expected = by_hand(network, vocabulary, TEXTS, context == "stream")
+    for rows, steps in ((64, 512), (2, 3)):
+        monkeypatch.setattr(predictor_module, "ROWS", rows)
+        monkeypatch.setattr(predictor_module, "STEPS", steps)
+        scores = LanguageModelPredictor(network, vocabulary, context, CPU).score(TEXTS)
+        assert [score.nats for score in scores] == pytest.approx(expected, rel=1e-10)
+        assert [score.tokens for score in scores] == [len(text) + 1 for text in TEXTS]
+
+
+def test_a_text_scores_the_same_alone_and_among_others(network, vocabulary):
+    predictor = LanguageModelPredictor(network, vocabulary, "text", CPU)
+    together = predictor.score(TEXTS)
+    for text, score in zip(TEXTS, together, strict=True):
+        assert predictor.score([text])[0].nats == pytest.approx(score.nats, rel=1e-12)
+    assert predictor.score(TEXTS[::-1]) == [pytest.approx(score) for score in together[::-1]]
+    assert predictor.score([]) == []
+
+
+def test_an_untrained_output_is_near_uniform_and_a_zero_output_is_uniform(network, vocabulary):
+    with torch.no_grad():
+        network.output.weight.zero_()
+    scores = LanguageModelPredictor(network, vocabulary, "text", CPU).score(["abba"])
+    assert scores[0].nats == pytest.approx(5 * math.log(len(vocabulary)))
+
+
+def test_generation_depends_on_prompt_place_and_seed_alone(network, vocabulary):
+    predictor = LanguageModelPredictor(network, vocabulary, "stream", CPU)
+    texts = predictor.generate(["ab", "", "ab"], max_tokens=30, temperature=1.0, seed=3)
+    assert texts[0].startswith("ab") and texts[2].startswith("ab")
+    assert texts[0] != texts[2]
+    assert predictor.generate(["ab"], max_tokens=30, temperature=1.0, seed=3) == texts[:1]
+    assert predictor.generate(["ab"], max_tokens=30, temperature=1.0, seed=4) != texts[:1]
+    assert all("<" not in text for text in texts)
+    assert len(predictor.generate([""], max_tokens=5, temperature=1.0, seed=1)[0]) <= 5
+
+
+def test_generated_tokens_follow_the_distribution(network, vocabulary):
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.zero_()
+    predictor = LanguageModelPredictor(network, vocabulary, "text", CPU)
+    first = [predictor.generate([""], max_tokens=1, temperature=1.0, seed=seed)[0] for seed in range(800)]
+    allowed = len(vocabulary) - 3  # PAD, BOS and UNK are never produced; EOS gives the empty text
+    counts = {text: first.count(text) for text in set(first)}
+    assert len(counts) == allowed
+    assert max(abs(n - 800 / allowed) for n in counts.values()) < 5 * math.sqrt(800 / allowed)
+
+
+def test_tied_weights_are_one_parameter(vocabulary):
+    tied = LanguageModel(settings(tied=True), len(vocabulary))
+    assert tied.output.weight is tied.embedding.weight
+    assert tied(torch.tensor([[4, 5]]))[0].shape == (1, 2, 5)

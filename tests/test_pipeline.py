@@ -1,0 +1,244 @@
+"""The real pipeline on a tiny corpus: what a change runs again, and that nothing else runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+COPIED = ("src", "pipeline", "dvc.yaml", "pyproject.toml", ".gitignore", ".dvcignore")
+WORDS = ["the", "network", "reads", "a", "short", "text", "and", "writes", "what", "it", "has", "learned"]
+
+
+def sentences(count: int, seed: int) -> list[str]:
+    """Distinct sentences of `WORDS`, each the digits of a number in base 12."""
+    return [" ".join(WORDS[(number * 7 + seed) // 12**place % 12] for place in range(5)) for number in range(count)]
+
+
+LANGUAGE_MODEL: dict[str, Any] = {
+    "dataset": "tiny-char",
+    "model": {"kind": "language_model", "cell": "lstm", "embedding": 4, "hidden": 8},
+    "train": {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 4},
+    "evaluate": {"samples": 2, "sample_tokens": 10},
+    "seed": 1,
+}
+PARAMS: dict[str, Any] = {
+    "corpora": {
+        "tiny": {
+            "source": "files",
+            "path": "data/tiny",
+            "train": "train.txt",
+            "valid": "valid.txt",
+            "test": "test.txt",
+        },
+        "pairs": {
+            "source": "files",
+            "path": "data/pairs",
+            "train": {"en": "train.en", "xx": "train.xx"},
+            "valid": {"en": "valid.en", "xx": "valid.xx"},
+            "test": {"en": "test.en", "xx": "test.xx"},
+        },
+    },
+    "datasets": {
+        "tiny-char": {"corpus": "tiny", "fields": {"text": {"unit": "char"}}, "max_length": 30},
+        "pairs-word": {
+            "corpus": "pairs",
+            "fields": {"source": {"column": "en", "unit": "word"}, "target": {"column": "xx", "unit": "word"}},
+            "max_length": 20,
+        },
+    },
+    "runs": {
+        "lm": LANGUAGE_MODEL,
+        "translator": {
+            "dataset": "pairs-word",
+            "model": {"kind": "seq2seq", "cell": "gru", "embedding": 4, "hidden": 8},
+            "train": {"batch_size": 8, "lr": 0.01, "steps": 4},
+            "evaluate": {"metric": "bleu", "beam": 2},
+            "seed": 1,
+        },
+    },
+    "compute": {"device": "cpu", "threads": 1},
+}
+
+
+class Project:
+    """A clone of the project with small data, in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.folder / "src"),
+        }
+        environment.pop("MLFLOW_TRACKING_URI", None)
+        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, capture_output=True)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def repro(self) -> list[str]:
+        """Run the pipeline; return the stages that really ran."""
+        return re.findall(r"Running stage '([^']+)'", self.run("dvc", "repro").stdout)
+
+    def write(self, params: dict[str, Any]) -> None:
+        with (self.folder / "params.yaml").open("w") as file:
+            YAML().dump(params, file)
+
+    def edit(self, path: str, value: Any) -> None:
+        """Set one value of params.yaml, `path` with slashes."""
+        yaml = YAML(typ="safe")
+        params = yaml.load((self.folder / "params.yaml").read_text())
+        *parents, last = path.split("/")
+        place = params
+        for parent in parents:
+            place = place[parent]
+        place[last] = value
+        self.write(params)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project, in a folder with a space in its name, whose pipeline has run once."""
+    project = Project(tmp_path_factory.mktemp("a clone") / "un roll")
+    project.folder.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, project.folder / name)
+    project.run("git", "init", "-q")
+    project.run("dvc", "init", "-q")
+    for folder, suffixes in (("tiny", [".txt"]), ("pairs", [".en", ".xx"])):
+        data = project.folder / "data" / folder
+        data.mkdir(parents=True)
+        for seed, (split, count) in enumerate({"train": 60, "valid": 10, "test": 10}.items()):
+            for suffix in suffixes:
+                lines = [s[::-1] if suffix == ".xx" else s for s in sentences(count, seed * 10_000)]
+                (data / f"{split}{suffix}").write_text("".join(f"{line}\n" for line in lines))
+    project.write(PARAMS)
+    project.repro()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy of the finished project, free to be changed."""
+    folder = tmp_path / "copy of un roll"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    return Project(folder)
+
+
+def test_every_output_is_there(finished):
+    for path in (
+        "data/raw/tiny/corpus.json",
+        "data/encoded/tiny-char/manifest.json",
+        "models/lm/weights.safetensors",
+        "results/lm/history.csv",
+        "results/lm/metrics.json",
+        "results/lm/samples.md",
+        "results/translator/metrics.json",
+        "predictions/translator",
+        "mlruns/mlflow.db",
+        "mlruns/receipts/lm.json",
+        "report/comparison.md",
+        "report/comparison.json",
+    ):
+        assert (finished.folder / path).exists(), path
+
+
+def test_a_second_run_does_nothing(project):
+    assert project.repro() == []
+
+
+def test_a_changed_learning_rate_runs_that_run_again_and_nothing_else(project):
+    project.edit("runs/lm/train/lr", 0.02)
+    assert project.repro() == ["train@lm", "evaluate@lm", "track@lm", "compare"]
+    project.edit("runs/lm/train/lr", 0.01)
+    # The old outputs come back from the cache; only what leaves the cache is made anew.
+    assert set(project.repro()) <= {"track@lm", "compare"}
+
+
+def test_a_changed_length_encodes_that_dataset_again_and_what_follows(project):
+    project.edit("datasets/tiny-char/max_length", 12)
+    assert project.repro() == ["encode@tiny-char", "train@lm", "evaluate@lm", "track@lm", "compare"]
+
+
+def test_an_edited_file_of_a_corpus_runs_that_corpus_again(project):
+    path = project.folder / "data" / "tiny" / "train.txt"
+    path.write_text(path.read_text().replace("network", "cell"))
+    assert project.repro() == [
+        "fetch@tiny",
+        "vocab@tiny-char",
+        "encode@tiny-char",
+        "train@lm",
+        "evaluate@lm",
+        "track@lm",
+        "compare",
+    ]
+
+
+def test_a_new_run_is_an_entry_and_nothing_else(project):
+    project.edit("runs/lm-gru", {**LANGUAGE_MODEL, "model": {**LANGUAGE_MODEL["model"], "cell": "gru"}})
+    assert project.repro() == ["train@lm-gru", "evaluate@lm-gru", "track@lm-gru", "compare"]
+    assert "lm-gru" in (project.folder / "report" / "comparison.md").read_text()
+
+
+def turned(value: Any) -> Any:
+    """The same dictionaries with their keys in the other order."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    return value
+
+
+def test_keys_in_another_order_run_nothing_again(project):
+    project.write(turned(PARAMS))
+    assert project.repro() == []
+
+
+def test_compute_settings_run_nothing_again(project):
+    project.edit("compute/threads", 2)
+    assert project.repro() == []
+
+
+def test_a_lost_mlflow_store_is_filled_again(project):
+    shutil.rmtree(project.folder / "mlruns")
+    assert sorted(project.repro()) == ["track@lm", "track@translator"]
+    assert (project.folder / "mlruns" / "mlflow.db").exists()
+
+
+def test_a_clone_with_results_but_without_data_runs_whole(project):
+    """dvc.lock, results/ and report/ are committed, the rest is not."""
+    for name in ("data/raw", "data/vocab", "data/encoded", "models", "predictions", "mlruns", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(project.folder / name)
+    before = (project.folder / "results" / "lm" / "metrics.json").read_bytes()
+    assert len(project.repro()) == 13
+    assert (project.folder / "results" / "lm" / "metrics.json").read_bytes() == before
+
+
+def test_the_same_seed_gives_the_same_bits(project):
+    names = (
+        "models/lm/weights.safetensors",
+        "results/lm/history.csv",
+        "results/lm/metrics.json",
+        "results/lm/samples.md",
+    )
+    before = [(project.folder / name).read_bytes() for name in names]
+    project.run("dvc", "repro", "-f", "-s", "train@lm", "evaluate@lm")
+    assert [(project.folder / name).read_bytes() for name in names] == before
+
+
+def test_bad_params_stop_a_stage_with_a_line_and_code_2(project):
+    project.edit("runs/lm/train/lr", "fast")
+    done = project.run(sys.executable, "pipeline/train.py", "lm", "--data", "x", "--vocab", "x", "--model", "x",
+                       "--results", "x", check=False)  # fmt: skip
+    assert done.returncode == 2
+    assert "runs.lm.train.lr: should be a number, found 'fast' (str)" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,76 @@
+"""What a dataset may say in params.yaml, and how mistakes are told."""
+
+import pytest
+from pydantic import ValidationError
+
+from unroll.text.settings import CharSettings, DatasetSettings, SharedField, SubwordSettings, WordSettings
+
+CHAR = {"unit": "char"}
+
+
+def make(fields, **more):
+    return DatasetSettings(**{"corpus": "c", "fields": fields, "max_length": 10} | more)
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        (CHAR, CharSettings(unit="char", min_count=1)),
+        ({"unit": "word"}, WordSettings(unit="word", size=None, min_count=1, tokenizer="joiner", lowercase=False)),
+        ({"unit": "word", "column": "body", "size": 9}, WordSettings(unit="word", size=9)),
+        ({"unit": "subword", "size": 300}, SubwordSettings(unit="subword", size=300, model="unigram")),
+    ],
+)
+def test_a_field_is_a_unit_and_a_column(field, unit):
+    settings = make({"text": field})
+    assert settings.unit("text") == unit
+    assert type(settings.unit("text")) is type(unit)
+    assert settings.column("text") == field.get("column", "text")
+    assert settings.owners == {"text": "text"}
+
+
+@pytest.mark.parametrize(("owner", "other"), [("source", "target"), ("target", "source")])
+def test_a_vocabulary_is_shared_either_way(owner, other):
+    settings = make({owner: CHAR, other: {"share": owner, "column": "en"}})
+    assert isinstance(settings.fields[other], SharedField)
+    assert settings.owners == {owner: owner, other: owner}
+    assert settings.column(other) == "en"
+
+
+def test_settings_survive_their_own_dump():
+    settings = make({"source": {"unit": "word", "size": 5}, "target": {"share": "source"}})
+    assert DatasetSettings.model_validate(settings.model_dump()) == settings
+
+
+@pytest.mark.parametrize(
+    ("field", "place", "words"),
+    [
+        ({"unit": "word", "sizes": 3}, ("word", "sizes"), "Extra inputs"),
+        ({"unit": "word", "size": 0}, ("word", "size"), "greater than or equal to 1"),
+        ({"unit": "word", "size": "10"}, ("word", "size"), "valid integer"),
+        ({"unit": "word", "tokenizer": "moses"}, ("word", "tokenizer"), "'joiner' or 'whitespace'"),
+        ({"unit": "char", "size": 3}, ("char", "size"), "Extra inputs"),
+        ({"unit": "char", "min_count": 0}, ("char", "min_count"), "greater than or equal to 1"),
+        ({"unit": "subword"}, ("subword", "size"), "Field required"),
+        ({"unit": "subword", "size": 260}, ("subword", "size"), "greater than 260"),
+        ({"unit": "subword", "size": 300, "model": "wordpiece"}, ("subword", "model"), "'unigram' or 'bpe'"),
+        ({"share": "target", "unit": "char"}, ("shared", "unit"), "Extra inputs"),
+        ({"unit": "char", "column": ""}, ("char", "column"), "at least 1 character"),
+        ({"unit": "words"}, (), "one of char, word, subword, or `share`"),
+        ({}, (), "one of char, word, subword, or `share`"),
+        ("char", (), "one of char, word, subword, or `share`"),
+        (None, (), "one of char, word, subword, or `share`"),
+    ],
+)
+def test_a_mistake_in_a_field_is_told_once_where_it_is(field, place, words):
+    with pytest.raises(ValidationError) as caught:
+        make({"source": field, "target": CHAR})
+    (error,) = caught.value.errors()
+    assert error["loc"] == ("fields", "source", *place)
+    assert words in error["msg"]
+
+
+@pytest.mark.parametrize("max_length", [0, -1, 1.5, "10", None])
+def test_a_length_is_a_positive_number(max_length):
+    with pytest.raises(ValidationError):
+        make({"text": CHAR}, max_length=max_length)
