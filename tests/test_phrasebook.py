@@ -140,3 +140,11 @@ def test_settings_that_make_no_corpus_are_refused(wrong: dict[str, object]) -> N
 def test_the_phrasebook_gives_as_much_as_it_says() -> None:
     parts = splits.divide(splits.MOST, 1)
     assert len({sentence.english for part in parts.values() for sentence in part}) == splits.MOST
+
+
+def test_no_combination_is_most_of_the_test() -> None:
+    divided, kept_back = corpus(), splits.held_out(1)
+    asked = Counter(c for sentence in divided["test"] for c in kept_back.intersection(sentence.combinations))
+    share = 2 * len(divided["test"]) / len(kept_back)
+    assert max(asked.values()) <= share + 1
+    assert len(asked) > 0.9 * len(kept_back)
