@@ -34,8 +34,10 @@ def text_dataset(folder: Path, texts: Sequence[str], unit: Mapping[str, Any], ma
     return dataset(folder, ["text"], splits, {"text": dict(unit)}, max_length)
 
 
-def pair_dataset(folder: Path, pairs: Sequence[tuple[str, str]], max_length: int = 100) -> EncodedDataset:
+def pair_dataset(
+    folder: Path, pairs: Sequence[tuple[str, str]], max_length: int = 100, shared: bool = False
+) -> EncodedDataset:
     """Pairs of words, the same ones in every split."""
     splits = {"train": pairs, "valid": pairs, "test": pairs}
-    fields = {"source": {"unit": "word"}, "target": {"unit": "word"}}
+    fields = {"source": {"unit": "word"}, "target": {"share": "source"} if shared else {"unit": "word"}}
     return dataset(folder, ["source", "target"], splits, fields, max_length)

@@ -140,6 +140,14 @@ def test_a_mistake_is_one_line_that_says_where_what_and_what_is_right(tmp_path, 
         assert word in problem
 
 
+def test_copying_needs_a_shared_vocabulary(tmp_path):
+    data = change("runs/translator/model/copying", True)
+    load_data(tmp_path, data)
+    data["datasets"]["phrases-en-de"]["fields"]["target"] = {"column": "de", "unit": "word"}
+    with pytest.raises(UserError, match=r"runs\.translator\.model\.copying: needs a dataset whose fields share"):
+        load_data(tmp_path, data)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     data = change(f"{LM_TRAIN}/lr", "fast")
     data["runs"]["translator"]["model"]["hiden"] = 5

@@ -131,6 +131,54 @@ def test_a_shared_vocabulary_shares_its_embeddings():
     assert apart.source_embedding.weight.shape != apart.target_embedding.weight.shape
 
 
+@pytest.fixture(scope="module")
+def shared_data(tmp_path_factory):
+    return pair_dataset(tmp_path_factory.mktemp("shared"), pairs(23), shared=True)
+
+
+def test_copying_mixes_two_distributions_into_one(shared_data):
+    task = make_task(shared_data, settings(copying=True))
+    for batch in task.batches(np.random.default_rng(1)):
+        network, targets = task.network, batch.ids["target"]
+        memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
+        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
+        read, _, weights = network.decode(inputs, memory, state)
+        logp = network.log_probabilities(read, weights, memory)
+        torch.testing.assert_close(logp.exp().sum(-1), torch.ones(targets.shape, dtype=torch.float64))
+        torch.testing.assert_close(
+            network.target_log_probabilities(read, weights, memory, targets),
+            logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1),
+        )
+        # A gate that is shut leaves the attention on each word, one that is open the output layer's softmax.
+        torch.nn.init.zeros_(network.gate.weight)
+        torch.nn.init.constant_(network.gate.bias, -40.0)
+        copied = network.log_probabilities(read, weights, memory).exp()
+        expected = sum(
+            weights[:, :, s : s + 1] * torch.nn.functional.one_hot(memory.ids_BS[:, s : s + 1], copied.shape[-1])
+            for s in range(weights.shape[-1])
+        )
+        torch.testing.assert_close(copied, expected, rtol=1e-9, atol=1e-12)
+        torch.nn.init.constant_(network.gate.bias, 40.0)
+        opened = network.log_probabilities(read, weights, memory)
+        torch.testing.assert_close(opened, network.output(read).log_softmax(-1), rtol=1e-9, atol=1e-12)
+
+
+def test_copying_keeps_the_loss_and_the_result_of_each_pair(shared_data):
+    model = settings(copying=True)
+    reference = whole_loss(make_task(shared_data, model, batch_size=1))
+    nats, tokens, gradient = whole_loss(make_task(shared_data, model, batch_size=9))
+    assert tokens == reference[1]
+    assert nats == pytest.approx(reference[0], rel=1e-12)
+    assert torch.isfinite(gradient).all()
+    torch.testing.assert_close(gradient, reference[2], rtol=1e-8, atol=1e-11)
+    predictor = predictor_of(shared_data, model)
+    sources = shared_data.raw_texts("test", "source")
+    together = predictor.decode(sources, DecodeSettings(beam=3))
+    assert [predictor.decode([source], DecodeSettings(beam=3))[0].text for source in sources] == [
+        hypothesis.text for hypothesis in together
+    ]
+
+
 def test_it_learns_to_reverse(tmp_path):
     data = pair_dataset(tmp_path, pairs(1500, seed=5))
     torch.manual_seed(1)

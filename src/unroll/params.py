@@ -160,6 +160,10 @@ def _reference_problems(data: Any) -> Iterator[str]:
             continue
         fields = _entries(datasets[dataset], "fields")
         needed = FIELDS.get(_kind(run) or "", set(fields))
+        if _entries(run, "model").get("copying") is True and not any(
+            isinstance(field, Mapping) and "share" in field for field in fields.values()
+        ):
+            yield f"runs.{name}.model.copying: needs a dataset whose fields share a vocabulary, and {dataset!r} has two"
         if fields and set(fields) != needed:
             yield (
                 f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "

@@ -18,6 +18,7 @@ from unroll.text.specials import PAD
 class Memory(NamedTuple):
     """An encoded source: what the attention of each decoder layer reads."""
 
+    ids_BS: Tensor
     values_BSM: Tensor
     keys_BSA: tuple[Tensor, ...]
     mask_BS: Tensor
@@ -40,10 +41,10 @@ class Decoder(nn.Module):
         self.attentions = nn.ModuleList(Attention(settings.attention, hidden, hidden) for _ in sizes)
         self.combine = nn.Linear(2 * hidden, embedding if settings.tied else hidden)
 
-    def memory(self, values_BSM: Tensor, mask_BS: Tensor) -> Memory:
+    def memory(self, ids_BS: Tensor, values_BSM: Tensor, mask_BS: Tensor) -> Memory:
         """Keys of every layer for an encoded source."""
         keys = tuple(attention.project(values_BSM) for attention in self.attentions)  # type: ignore[operator]
-        return Memory(values_BSM, keys, mask_BS)
+        return Memory(ids_BS, values_BSM, keys, mask_BS)
 
     def forward(
         self, x_BTE: Tensor, memory: Memory, state: StackState, beam: bool
@@ -67,7 +68,8 @@ class Seq2Seq(nn.Module):
     """A bidirectional encoder, a bridge, and a decoder with attention over the encoder's outputs.
 
     The bridge sets each decoder layer's first hidden state to tanh(W [last forward output; first backward output]), and
-    its cell to zero.
+    its cell to zero. With copying, p = σ(g) softmax(output) + (1 - σ(g)) (attention on the word in the source), the
+    mixture pointer of See et al. (2017), with a gate g linear in what the output layer reads.
     """
 
     def __init__(self, settings: Seq2SeqSettings, source: int, target: int, shared: bool) -> None:
@@ -85,6 +87,7 @@ class Seq2Seq(nn.Module):
             nn.init.normal_(self.target_embedding.weight, std=embedding**-0.5)
             self.output.weight = self.target_embedding.weight
         nn.init.zeros_(self.output.bias)
+        self.gate = nn.Linear(self.output.in_features, 1) if settings.copying else None
 
     def encode(self, source_BS: Tensor, lengths_B: Tensor, mask_BS: Tensor, packed: bool) -> tuple[Memory, StackState]:
         """The memory of each source and the decoder's first state; `lengths_B` lies on the CPU."""
@@ -92,7 +95,7 @@ class Seq2Seq(nn.Module):
         values_BSM, last_BM = self.encoder(x_BSE, lengths_B, packed)
         hidden = torch.tanh(self.bridge(last_BM)).chunk(len(self.decoder.layers), dim=-1)
         state = tuple((h_BH, *[torch.zeros_like(h_BH)] * self.cells) for h_BH in hidden)
-        return self.decoder.memory(values_BSM, mask_BS), state
+        return self.decoder.memory(source_BS, values_BSM, mask_BS), state
 
     def decode(
         self, inputs_BT: Tensor, memory: Memory, state: StackState, beam: bool = False
@@ -101,3 +104,29 @@ class Seq2Seq(nn.Module):
         x_BTE = self.dropout(self.target_embedding(inputs_BT))
         read_BTD, state, weights_BTS = self.decoder(x_BTE, memory, state, beam)
         return read_BTD, state, weights_BTS
+
+    def log_probabilities(self, read_BTD: Tensor, weights_BTS: Tensor, memory: Memory) -> Tensor:
+        """log p (B, T, V) of every token at every position."""
+        logp_BTV = self.output(read_BTD).log_softmax(-1)
+        if self.gate is None:
+            return logp_BTV  # type: ignore[no-any-return]
+        source_BTS = memory.ids_BS.unsqueeze(1).expand_as(weights_BTS)
+        copied_BTV = torch.zeros_like(logp_BTV).scatter_add(-1, source_BTS, weights_BTS)
+        return self._mixed(logp_BTV, copied_BTV, self.gate(read_BTD))
+
+    def target_log_probabilities(
+        self, read_BTD: Tensor, weights_BTS: Tensor, memory: Memory, targets_BT: Tensor
+    ) -> Tensor:
+        """log p (B, T) of the targets alone; `log_probabilities` has the same values, and costs the memory of all."""
+        logp_BT1 = self.output(read_BTD).log_softmax(-1).gather(-1, targets_BT.unsqueeze(-1))
+        if self.gate is None:
+            return logp_BT1.squeeze(-1)  # type: ignore[no-any-return]
+        same_BTS = memory.ids_BS.unsqueeze(1) == targets_BT.unsqueeze(-1)
+        copied_BT1 = (weights_BTS * same_BTS).sum(-1, keepdim=True)
+        return self._mixed(logp_BT1, copied_BT1, self.gate(read_BTD)).squeeze(-1)
+
+    @staticmethod
+    def _mixed(logp: Tensor, copied: Tensor, gate: Tensor) -> Tensor:
+        # What is not in the source has the least positive number instead of zero, whose logarithm has no gradient.
+        copied = copied.clamp(min=torch.finfo(copied.dtype).tiny).log()
+        return torch.logaddexp(nn.functional.logsigmoid(gate) + logp, nn.functional.logsigmoid(-gate) + copied)

@@ -79,7 +79,7 @@ class PairPredictor:
 
         def step(ids_BK: Tensor, state: StackState) -> tuple[Tensor, StackState, Tensor]:
             read_BKD, state, weights_BKS = self.network.decode(ids_BK, memory, state, beam=True)
-            return self.network.output(read_BKD).double().log_softmax(-1), state, weights_BKS
+            return self.network.log_probabilities(read_BKD, weights_BKS, memory), state, weights_BKS
 
         limits_B = (lengths_B.double() * settings.max_ratio).long() + EXTRA
         return beam_search(step, state, limits_B, settings)

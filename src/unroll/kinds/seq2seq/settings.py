@@ -24,6 +24,8 @@ class Seq2SeqSettings(Settings):
     """Layers of the decoder."""
     attention: Literal["additive", "dot", "general"] = "general"
     """How a decoder state is matched with the source: Bahdanau's additive, or Luong's dot and general scores."""
+    copying: bool = False
+    """Mix the output with a copy of what attention looks at; source and target share their vocabulary."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """Share of units dropped on embeddings, between layers and before the output."""
     tied: bool = False

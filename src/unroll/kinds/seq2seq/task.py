@@ -28,6 +28,7 @@ class Task:
         self.device = device
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
+        self.copying = model.copying
         self.network = Seq2Seq(model, source["size"], target["size"], shared).to(device)
 
     def batches(self, order: np.random.Generator) -> Iterator[Batch]:
@@ -46,7 +47,11 @@ class Task:
         memory, state = self.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), packed)
         targets = batch.ids["target"]
         inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
-        read, _, _ = self.network.decode(inputs, memory, state)
-        real = batch.mask("target").flatten().nonzero().squeeze(1)
-        logits = self.network.output(read.flatten(0, 1)[real])
+        read_BTD, _, weights_BTS = self.network.decode(inputs, memory, state)
+        mask_BT = batch.mask("target")
+        if self.copying:
+            logp_BT = self.network.target_log_probabilities(read_BTD, weights_BTS, memory, targets)
+            return Loss(-(logp_BT * mask_BT).sum(), int(batch.lengths["target"].sum())), carry
+        real = mask_BT.flatten().nonzero().squeeze(1)
+        logits = self.network.output(read_BTD.flatten(0, 1)[real])
         return cross_entropy(logits, targets.flatten()[real]), carry
