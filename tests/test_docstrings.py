@@ -121,7 +121,7 @@ def test_packages_that_are_not_there_are_all_named(install: Install) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"packages": []}, {"fields": ["summary"]}, {"fields": ["summary", "body"]}, {"size": 0}]
+    "given", [{"packages": []}, {"fields": ["summary"]}, {"fields": ["summary", "body"]}, {"max_size": 0}]
 )
 def test_bad_settings_are_refused(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
@@ -327,13 +327,13 @@ def test_size_is_shared_out_in_proportion(install: Install) -> None:
     everything = list(corpus("fake", "other").rows)
     total = sum(len(text) + 1 for _, (text,) in everything)
     size = total // 3
-    rows = list(corpus("other", "fake", size=size).rows)
+    rows = list(corpus("other", "fake", max_size=size).rows)
     kept = sum(len(text) + 1 for _, (text,) in rows)
     assert 0.9 * size <= kept <= size
     assert [row for row in everything if row in rows] == rows  # still in the order of the modules
     others = {prose(1000 + n) for n in range(60)}
     assert sum(len(text) + 1 for _, (text,) in rows if text in others) / kept == pytest.approx(0.25, abs=0.05)
-    assert list(corpus("fake", "other", size=10 * total).rows) == everything
+    assert list(corpus("fake", "other", max_size=10 * total).rows) == everything
 
 
 def test_what_is_kept_reads_like_prose(install: Install) -> None:
@@ -362,7 +362,7 @@ def test_nothing_depends_on_the_hash_seed_of_python(install: Install, tmp_path: 
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from unroll.text.sources.docstrings import CorpusSettings, read\n"
-        "s = CorpusSettings(source='docstrings', path='p', packages=['fake'], size=9000)\n"
+        "s = CorpusSettings(source='docstrings', path='p', packages=['fake'], max_size=9000)\n"
         "print(list(read(s).rows))"
     )
     source = str(Path(__file__).parent.parent / "src")

@@ -75,7 +75,7 @@ def test_a_uniform_model_by_hand(settings, train, size, tokens):
 
 
 def test_a_uniform_subword_model_by_hand():
-    vocabulary = build_vocabulary(["aaaa bbbb aaaa bbbb"] * 50, SubwordField(unit="subword", size=270))
+    vocabulary = build_vocabulary(["aaaa bbbb aaaa bbbb"] * 50, SubwordField(unit="subword", max_size=270))
     text = "aaaa bbbb é"
     tokens = len(vocabulary.encode(text)) + 1
     found = measures(uniform(vocabulary), [text])

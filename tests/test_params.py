@@ -2,13 +2,14 @@
 
 import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from ruamel.yaml import YAML
 
+from unroll import mistakes
 from unroll.errors import UserError
-from unroll.params import load
+from unroll.params import Params, load
 
 GOOD: dict[str, Any] = {
     "corpora": {
@@ -190,6 +191,24 @@ def test_a_file_in_another_encoding_is_refused(tmp_path):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(UserError, match="there is no such file"):
         load(tmp_path / "params.yaml")
+
+
+def keys(model: Any) -> set[str]:
+    """All keys of a settings class and of those inside it."""
+    found = set(model.model_fields)
+    for field in model.model_fields.values():
+        for inner in mistakes._models(field.annotation) + [
+            one for value in get_args(field.annotation) for one in mistakes._models(value)
+        ]:
+            found |= keys(inner)
+    return found
+
+
+def test_no_key_is_one_that_the_run_cache_of_dvc_leaves_out():
+    """It leaves every `size` and `nfiles` out of its key, in params too, and would give back what another size made."""
+    known = keys(Params)
+    assert {"max_size", "pairs", "lr", "beam", "unit"} <= known
+    assert not known & {"size", "nfiles"}
 
 
 def test_anchors_share_settings(tmp_path):

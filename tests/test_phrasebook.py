@@ -88,7 +88,7 @@ def test_each_seed_holds_out_something_else() -> None:
 def test_a_new_process_with_other_hashes_reads_the_same_rows() -> None:
     program = (
         "import json; from unroll.text.sources.phrasebook import CorpusSettings, read;"
-        "s = CorpusSettings(source='phrasebook', path='.', languages=['en', 'de'], size=300, seed=4);"
+        "s = CorpusSettings(source='phrasebook', path='.', languages=['en', 'de'], pairs=300, seed=4);"
         "print(json.dumps(list(read(s).rows)))"
     )
     outputs = [
@@ -107,7 +107,7 @@ def test_a_new_process_with_other_hashes_reads_the_same_rows() -> None:
 
 def settings(**changes: object) -> CorpusSettings:
     return CorpusSettings.model_validate(
-        {"source": "phrasebook", "path": ".", "languages": ["en", "de"], "size": 100} | changes
+        {"source": "phrasebook", "path": ".", "languages": ["en", "de"], "pairs": 100} | changes
     )
 
 
@@ -119,17 +119,17 @@ def test_columns_follow_the_languages() -> None:
 
 @pytest.mark.parametrize("size", [10, 47, 100])
 def test_a_small_corpus_has_all_splits(size: int) -> None:
-    counts = Counter(split for split, _ in read(settings(size=size)).rows)
+    counts = Counter(split for split, _ in read(settings(pairs=size)).rows)
     assert set(counts) == {"train", "valid", "test"} and counts.total() == size
 
 
 def test_more_than_there_is_is_refused() -> None:
-    with pytest.raises(UserError, match=f"size: {splits.MOST + 1} pairs .* {splits.MOST} at most"):
-        read(settings(size=splits.MOST + 1))
+    with pytest.raises(UserError, match=f"pairs: {splits.MOST + 1} pairs .* {splits.MOST} at most"):
+        read(settings(pairs=splits.MOST + 1))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"languages": ["en", "en"]}, {"languages": ["en"]}, {"languages": ["en", "fr"]}, {"size": 9}]
+    "wrong", [{"languages": ["en", "en"]}, {"languages": ["en"]}, {"languages": ["en", "fr"]}, {"pairs": 9}]
 )
 def test_settings_that_make_no_corpus_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -16,9 +16,9 @@ def make(fields, **more):
     ("field", "unit"),
     [
         (CHAR, CharSettings(unit="char", min_count=1)),
-        ({"unit": "word"}, WordSettings(unit="word", size=None, min_count=1, tokenizer="joiner", lowercase=False)),
-        ({"unit": "word", "column": "body", "size": 9}, WordSettings(unit="word", size=9)),
-        ({"unit": "subword", "size": 300}, SubwordSettings(unit="subword", size=300, model="unigram")),
+        ({"unit": "word"}, WordSettings(unit="word", max_size=None, min_count=1, tokenizer="joiner", lowercase=False)),
+        ({"unit": "word", "column": "body", "max_size": 9}, WordSettings(unit="word", max_size=9)),
+        ({"unit": "subword", "max_size": 300}, SubwordSettings(unit="subword", max_size=300, model="unigram")),
     ],
 )
 def test_a_field_is_a_unit_and_a_column(field, unit):
@@ -38,7 +38,7 @@ def test_a_vocabulary_is_shared_either_way(owner, other):
 
 
 def test_settings_survive_their_own_dump():
-    settings = make({"source": {"unit": "word", "size": 5}, "target": {"share": "source"}})
+    settings = make({"source": {"unit": "word", "max_size": 5}, "target": {"share": "source"}})
     assert DatasetSettings.model_validate(settings.model_dump()) == settings
 
 
@@ -46,14 +46,14 @@ def test_settings_survive_their_own_dump():
     ("field", "place", "words"),
     [
         ({"unit": "word", "sizes": 3}, ("word", "sizes"), "Extra inputs"),
-        ({"unit": "word", "size": 0}, ("word", "size"), "greater than or equal to 1"),
-        ({"unit": "word", "size": "10"}, ("word", "size"), "valid integer"),
+        ({"unit": "word", "max_size": 0}, ("word", "max_size"), "greater than or equal to 1"),
+        ({"unit": "word", "max_size": "10"}, ("word", "max_size"), "valid integer"),
         ({"unit": "word", "tokenizer": "moses"}, ("word", "tokenizer"), "'joiner' or 'whitespace'"),
-        ({"unit": "char", "size": 3}, ("char", "size"), "Extra inputs"),
+        ({"unit": "char", "max_size": 3}, ("char", "max_size"), "Extra inputs"),
         ({"unit": "char", "min_count": 0}, ("char", "min_count"), "greater than or equal to 1"),
-        ({"unit": "subword"}, ("subword", "size"), "Field required"),
-        ({"unit": "subword", "size": 260}, ("subword", "size"), "greater than 260"),
-        ({"unit": "subword", "size": 300, "model": "wordpiece"}, ("subword", "model"), "'unigram' or 'bpe'"),
+        ({"unit": "subword"}, ("subword", "max_size"), "Field required"),
+        ({"unit": "subword", "max_size": 260}, ("subword", "max_size"), "greater than 260"),
+        ({"unit": "subword", "max_size": 300, "model": "wordpiece"}, ("subword", "model"), "'unigram' or 'bpe'"),
         ({"share": "target", "unit": "char"}, ("shared", "unit"), "Extra inputs"),
         ({"unit": "char", "column": ""}, ("char", "column"), "at least 1 character"),
         ({"unit": "words"}, (), "one of char, word, subword, or `share`"),

@@ -34,8 +34,8 @@ FIELDS = [
     CharField(unit="char"),
     WordField(unit="word"),
     WordField(unit="word", tokenizer="whitespace"),
-    SubwordField(unit="subword", size=320),
-    SubwordField(unit="subword", size=320, model="bpe"),
+    SubwordField(unit="subword", max_size=320),
+    SubwordField(unit="subword", max_size=320, model="bpe"),
 ]
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text(
     " \n\t\r\0\x1a\x1c.,x_￭￮▁<>01é\u0301\u093e\u3000", max_size=30
@@ -174,9 +174,9 @@ def test_ties_are_broken_by_the_token_and_counts_rank():
 @pytest.mark.parametrize(
     ("field", "kept"),
     [
-        (WordField(unit="word", size=1), ["the"]),
+        (WordField(unit="word", max_size=1), ["the"]),
         (WordField(unit="word", min_count=2), ["the", "of"]),
-        (WordField(unit="word", min_count=2, size=1), ["the"]),
+        (WordField(unit="word", min_count=2, max_size=1), ["the"]),
         (WordField(unit="word", min_count=9), []),
     ],
 )
@@ -253,16 +253,16 @@ def test_forgotten_chunks_change_nothing(monkeypatch):
 
 def test_no_text_makes_no_subwords():
     with pytest.raises(UserError, match="no text to learn pieces from"):
-        build_vocabulary([""], SubwordField(unit="subword", size=300))
+        build_vocabulary([""], SubwordField(unit="subword", max_size=300))
 
 
 def test_characters_without_room_are_an_error_that_says_how_many_there_are():
-    with pytest.raises(UserError, match=r"unit subword: size is 261; the characters of the text alone need \d+"):
-        build_vocabulary(TEXTS, SubwordField(unit="subword", size=261))
+    with pytest.raises(UserError, match=r"unit subword: max_size is 261; the characters of the text alone need \d+"):
+        build_vocabulary(TEXTS, SubwordField(unit="subword", max_size=261))
 
 
 def test_long_texts_without_a_space_are_learned_from():
-    vocabulary = build_vocabulary(["ab" * 20_000], SubwordField(unit="subword", size=300))
+    vocabulary = build_vocabulary(["ab" * 20_000], SubwordField(unit="subword", max_size=300))
     assert len(vocabulary.encode("ab" * 100)) < 100
     assert vocabulary.decode(vocabulary.encode("ab" * 5000)) == "ab" * 5000
 
@@ -290,7 +290,7 @@ def test_lines_are_short_and_lose_nothing(text):
 @settings(max_examples=100, deadline=None)
 @given(text=ANY_TEXT)
 def test_the_characters_of_pieces_add_up(tmp_path_factory, text):
-    vocabulary = build_vocabulary(TEXTS, SubwordField(unit="subword", size=320))
+    vocabulary = build_vocabulary(TEXTS, SubwordField(unit="subword", max_size=320))
     folder = tmp_path_factory.getbasetemp()
     vocabulary.save(folder, "pieces")
     characters = np.array(json.loads((folder / "pieces.json").read_text())["characters"])
@@ -304,7 +304,7 @@ from pathlib import Path
 from unroll.text.settings import *
 from unroll.text.vocabulary import build_vocabulary
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").split("|")
-for n, field in enumerate((CharField(unit="char"), WordField(unit="word"), SubwordField(unit="subword", size=320))):
+for n, field in enumerate((CharField(unit="char"), WordField(unit="word"), SubwordField(unit="subword", max_size=320))):
     build_vocabulary(texts, field).save(Path(sys.argv[2]), str(n))
 """
 
@@ -326,7 +326,7 @@ def test_other_processes_write_the_same_bytes(tmp_path):
 
 
 def test_the_class_of_a_unit_is_found_by_name():
-    assert isinstance(build_vocabulary(TEXTS, SubwordField(unit="subword", size=320)), SubwordVocabulary)
+    assert isinstance(build_vocabulary(TEXTS, SubwordField(unit="subword", max_size=320)), SubwordVocabulary)
 
 
 def test_a_folder_without_vocabularies_is_refused(tmp_path):

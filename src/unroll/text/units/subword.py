@@ -36,7 +36,7 @@ class SubwordSettings(Settings):
     """Pieces learned from the training split."""
 
     unit: Literal["subword"]
-    size: int = Field(gt=len(SPECIALS) + BYTES)
+    max_size: int = Field(gt=len(SPECIALS) + BYTES)
     """Pieces, with 4 special ones and 256 bytes; there are fewer if the text does not have as many."""
     model: Literal["unigram", "bpe"] = "unigram"
     """How SentencePiece learns them."""
@@ -56,7 +56,7 @@ class SubwordVocabulary(Vocabulary):
     def build(cls, texts: Iterable[str], settings: SubwordSettings) -> Self:
         """Learn from `texts`, or from an evenly spaced part if they are very long.
 
-        Raises `UserError` if there is no text or it has more characters than `size` has room for.
+        Raises `UserError` if there is no text or it has more characters than `max_size` has room for.
         """
         lines = _sample(_lines(texts), SAMPLE_CHARACTERS)
         if not lines:
@@ -67,7 +67,7 @@ class SubwordVocabulary(Vocabulary):
                 sentence_iterator=iter(lines),
                 model_writer=model,
                 model_type=settings.model,
-                vocab_size=settings.size,
+                vocab_size=settings.max_size,
                 hard_vocab_limit=False,
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
@@ -79,7 +79,7 @@ class SubwordVocabulary(Vocabulary):
                 minloglevel=2,
             )
         except RuntimeError as error:
-            raise UserError(_explain(str(error), settings.size)) from None
+            raise UserError(_explain(str(error), settings.max_size)) from None
         return cls(model.getvalue())
 
     @classmethod
@@ -166,5 +166,5 @@ def _sample(lines: Iterable[str], characters: int) -> list[str]:
 def _explain(message: str, size: int) -> str:
     needed = re.search(r"required_chars\. \d+ vs (\d+)", message)
     if needed:
-        return f"unit subword: size is {size}; the characters of the text alone need {needed[1]}"
+        return f"unit subword: max_size is {size}; the characters of the text alone need {needed[1]}"
     return f"unit subword: SentencePiece found: {message.strip()}"

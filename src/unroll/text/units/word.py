@@ -27,7 +27,7 @@ class WordSettings(Settings):
     """Words of the training split."""
 
     unit: Literal["word"]
-    size: int | None = Field(default=None, ge=1)
+    max_size: int | None = Field(default=None, ge=1)
     """Words kept, the most frequent, the four special tokens apart; null: all."""
     min_count: int = Field(default=1, ge=1)
     """Words seen less often are unknown."""
@@ -55,10 +55,10 @@ class WordVocabulary(Vocabulary):
 
     @classmethod
     def build(cls, texts: Iterable[str], settings: WordSettings) -> Self:
-        """The `size` most frequent words of `texts` among those that occur at least `min_count` times."""
+        """The `max_size` most frequent words of `texts` among those that occur at least `min_count` times."""
         counts = _count(texts, Tokenizer(settings.tokenizer, settings.lowercase))
         ranked = by_count(counts)
-        kept = [word for word in ranked[: settings.size] if counts[word] >= settings.min_count]
+        kept = [word for word in ranked[: settings.max_size] if counts[word] >= settings.min_count]
         spelling_words = [] if settings.lowercase else _rarest(counts)  # nothing is charged that cannot be undone
         return cls(kept, spelling_words, settings.tokenizer, settings.lowercase)
 

@@ -35,7 +35,7 @@ class CorpusSettings(Settings):
     """Names as `pip install` knows them."""
     fields: list[str] | None = None
     """[body, summary] for pairs; left out for whole texts in the one column `text`."""
-    size: int | None = Field(default=None, gt=0)
+    max_size: int | None = Field(default=None, gt=0)
     """Characters kept over all splits, drawn from all packages in proportion; all of them when left out."""
     seed: int = 1
     """Of the split into train, valid and test, and of what is kept."""
@@ -100,8 +100,8 @@ def _rows(settings: CorpusSettings, packages: Mapping[str, Distribution]) -> Ite
     texts.sort(key=lambda text: (SPLITS.index(text.split), text.package, text.module, text.line))
     seen = Seen()
     texts = [text for text in texts if seen.add_new(" ".join(text.columns))]
-    if settings.size is not None:
-        texts = _sample(texts, settings.size, settings.seed)
+    if settings.max_size is not None:
+        texts = _sample(texts, settings.max_size, settings.seed)
     yield from ((text.split, text.columns) for text in texts)
 
 

@@ -25,7 +25,7 @@ class CorpusSettings(Settings):
     """What DVC watches: the folder of the grammar."""
     languages: Annotated[list[Language], Field(min_length=2, max_length=2)]
     """The columns, in their order."""
-    size: Annotated[int, Field(ge=10)] = 30_000
+    pairs: Annotated[int, Field(ge=10)] = 30_000
     """Pairs over all splits."""
     seed: int = 1
     """Another seed, other sentences and another test."""
@@ -39,9 +39,9 @@ class CorpusSettings(Settings):
 
 def read(settings: CorpusSettings) -> Corpus:
     """Draw the sentences; `UserError` when more are asked for than there are."""
-    if settings.size > MOST:
-        raise UserError(f"size: {settings.size} pairs asked for; the phrasebook gives {MOST} at most")
-    splits = divide(settings.size, settings.seed)
+    if settings.pairs > MOST:
+        raise UserError(f"pairs: {settings.pairs} pairs asked for; the phrasebook gives {MOST} at most")
+    splits = divide(settings.pairs, settings.seed)
     first, second = settings.languages
     return Corpus(
         columns=(first, second),
