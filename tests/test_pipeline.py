@@ -171,6 +171,11 @@ def test_a_changed_length_encodes_that_dataset_again_and_what_follows(project):
     assert project.repro() == ["encode@tiny-char", "train@lm", "evaluate@lm", "track@lm", "compare"]
 
 
+def test_a_changed_vocabulary_is_built_again_and_not_taken_from_the_run_cache(project):
+    project.edit("datasets/pairs-word/fields/target/max_size", 5)
+    assert project.repro()[:3] == ["vocab@pairs-word", "encode@pairs-word", "train@translator"]
+
+
 def test_an_edited_file_of_a_corpus_runs_that_corpus_again(project):
     path = project.folder / "data" / "tiny" / "train.txt"
     path.write_text(path.read_text().replace("network", "cell"))
