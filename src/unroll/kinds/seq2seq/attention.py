@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from unroll.kinds.seq2seq.additive import additive_scores
+
 
 class Attention(nn.Module):
     """Scores, masks and averages. Keys are projected once a source; padded positions get exactly zero.
@@ -23,7 +25,7 @@ class Attention(nn.Module):
         self.keys = nn.Identity() if score == "dot" else nn.Linear(memory, query, bias=False)
         if score == "additive":
             self.query = nn.Linear(query, query)
-            self.energy = nn.Linear(query, 1, bias=False)
+            self.energy = nn.Parameter(torch.empty(query).uniform_(-(query**-0.5), query**-0.5))
 
     def project(self, memory_BSM: Tensor) -> Tensor:
         """Keys (B, S, A) of a source, to be reused at every step."""
@@ -32,8 +34,7 @@ class Attention(nn.Module):
     def forward(self, h_BTH: Tensor, keys_BSA: Tensor, memory_BSM: Tensor, mask_BS: Tensor) -> tuple[Tensor, Tensor]:
         """Contexts (B, T, M) and weights (B, T, S); the weights of a row sum to one over its real positions."""
         if self.score == "additive":
-            sums_BTSA = self.query(h_BTH).unsqueeze(2) + keys_BSA.unsqueeze(1)
-            scores_BTS = self.energy(torch.tanh(sums_BTSA)).squeeze(-1)
+            scores_BTS = additive_scores(self.query(h_BTH), keys_BSA, self.energy)
         else:
             scores_BTS = h_BTH @ keys_BSA.transpose(1, 2)
         weights_BTS = scores_BTS.masked_fill(~mask_BS.unsqueeze(1), -torch.inf).softmax(-1)

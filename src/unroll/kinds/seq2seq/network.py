@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from unroll.kinds.seq2seq.attention import Attention
 from unroll.kinds.seq2seq.settings import Seq2SeqSettings
 from unroll.nn.cells import CELLS
+from unroll.nn.losses import Loss, cross_entropy
 from unroll.nn.recurrent import Bidirectional, Layer, StackState
 from unroll.text.specials import PAD
 
@@ -114,19 +116,21 @@ class Seq2Seq(nn.Module):
         copied_BTV = torch.zeros_like(logp_BTV).scatter_add(-1, source_BTS, weights_BTS)
         return self._mixed(logp_BTV, copied_BTV, self.gate(read_BTD))
 
-    def target_log_probabilities(
-        self, read_BTD: Tensor, weights_BTS: Tensor, memory: Memory, targets_BT: Tensor
-    ) -> Tensor:
-        """log p (B, T) of the targets alone; `log_probabilities` has the same values, and costs the memory of all."""
-        logp_BT1 = self.output(read_BTD).log_softmax(-1).gather(-1, targets_BT.unsqueeze(-1))
+    def loss(
+        self, read_BTD: Tensor, weights_BTS: Tensor, memory: Memory, targets_BT: Tensor, mask_BT: Tensor
+    ) -> Loss:
+        """-log p of the targets where `mask_BT`: the values of `log_probabilities`, without the memory for all."""
+        real = mask_BT.flatten().nonzero().squeeze(1)
+        read_ND, targets_N = read_BTD.flatten(0, 1)[real], targets_BT.flatten()[real]
         if self.gate is None:
-            return logp_BT1.squeeze(-1)  # type: ignore[no-any-return]
+            return cross_entropy(self.output(read_ND), targets_N)
+        logp_N1 = -F.cross_entropy(self.output(read_ND), targets_N, reduction="none").unsqueeze(-1)
         same_BTS = memory.ids_BS.unsqueeze(1) == targets_BT.unsqueeze(-1)
-        copied_BT1 = (weights_BTS * same_BTS).sum(-1, keepdim=True)
-        return self._mixed(logp_BT1, copied_BT1, self.gate(read_BTD)).squeeze(-1)
+        copied_N1 = (weights_BTS * same_BTS).sum(-1).flatten()[real].unsqueeze(-1)
+        return Loss(-self._mixed(logp_N1, copied_N1, self.gate(read_ND)).sum(), len(targets_N))
 
     @staticmethod
     def _mixed(logp: Tensor, copied: Tensor, gate: Tensor) -> Tensor:
         # What is not in the source has the least positive number instead of zero, whose logarithm has no gradient.
         copied = copied.clamp(min=torch.finfo(copied.dtype).tiny).log()
-        return torch.logaddexp(nn.functional.logsigmoid(gate) + logp, nn.functional.logsigmoid(-gate) + copied)
+        return torch.logaddexp(F.logsigmoid(gate) + logp, F.logsigmoid(-gate) + copied)

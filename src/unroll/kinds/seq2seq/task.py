@@ -7,7 +7,7 @@ import torch
 
 from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
-from unroll.nn.losses import Loss, cross_entropy
+from unroll.nn.losses import Loss
 from unroll.text.batches import Batch, make_batch, row_batches
 from unroll.text.encoded import EncodedDataset
 from unroll.text.specials import BOS
@@ -28,7 +28,6 @@ class Task:
         self.device = device
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
-        self.copying = model.copying
         self.network = Seq2Seq(model, source["size"], target["size"], shared).to(device)
 
     def batches(self, order: np.random.Generator) -> Iterator[Batch]:
@@ -48,10 +47,4 @@ class Task:
         targets = batch.ids["target"]
         inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
         read_BTD, _, weights_BTS = self.network.decode(inputs, memory, state)
-        mask_BT = batch.mask("target")
-        if self.copying:
-            logp_BT = self.network.target_log_probabilities(read_BTD, weights_BTS, memory, targets)
-            return Loss(-(logp_BT * mask_BT).sum(), int(batch.lengths["target"].sum())), carry
-        real = mask_BT.flatten().nonzero().squeeze(1)
-        logits = self.network.output(read_BTD.flatten(0, 1)[real])
-        return cross_entropy(logits, targets.flatten()[real]), carry
+        return self.network.loss(read_BTD, weights_BTS, memory, targets, batch.mask("target")), carry
