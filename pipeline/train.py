@@ -17,7 +17,9 @@ def train(
     data: Annotated[Path, typer.Option(help="encoded data set")],
     vocab: Annotated[Path, typer.Option(help="its vocabularies")],
     model: Annotated[Path, typer.Option(help="bundle to write")],
+    init: Annotated[Path, typer.Option(help="bundle of the run to start from")],
     results: Annotated[Path, typer.Option(help="folder for history.csv and timing.csv")],
+    checkpoints: Annotated[Path, typer.Option(help="folder of interrupted trainings, to go on from")],
 ) -> None:
     """Train RUN of params.yaml."""
     settings = params.load()
@@ -29,7 +31,8 @@ def train(
 
     chosen = params.entry("runs", settings.runs, run)
     code = kind_dependencies(Path(__file__), chosen.model.kind)
-    train_run(run, chosen, EncodedDataset.open(data), vocab, sorted(code), device, model, results)
+    encoded = EncodedDataset.open(data)
+    train_run(run, chosen, encoded, vocab, init, sorted(code), device, model, results, checkpoints)
 
 
 if __name__ == "__main__":

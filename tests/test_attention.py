@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from unroll.kinds.seq2seq.additive import additive_scores
 from unroll.kinds.seq2seq.attention import Attention
 
 SCORES = ["additive", "dot", "general"]
@@ -45,7 +46,7 @@ def test_additive_by_hand():
             (attention.keys.weight, 0.5),
             (attention.query.weight, 2.0),
             (attention.query.bias, -1.0),
-            (attention.energy.weight, 3.0),
+            (attention.energy, 3.0),
         ):
             parameter.fill_(value)
     memory = torch.tensor([[[1.0], [-2.0]]])
@@ -71,3 +72,15 @@ def test_padding_gets_exactly_zero_and_changes_nothing(score):
 def test_dot_refuses_sizes_that_do_not_match():
     with pytest.raises(ValueError, match="dot attention needs"):
         Attention("dot", 3, 4)
+
+
+def test_additive_scores_and_gradients_are_those_of_the_formula():
+    query, keys, v = (torch.randn(*shape, requires_grad=True) for shape in ((2, 3, 5), (2, 4, 5), (5,)))
+    scores = additive_scores(query, keys, v)
+    formula = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ v
+    torch.testing.assert_close(scores, formula, rtol=1e-12, atol=1e-12)
+    incoming = torch.randn(2, 3, 4)
+    found = torch.autograd.grad(scores, (query, keys, v), incoming)
+    expected = torch.autograd.grad(formula, (query, keys, v), incoming)
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+    assert torch.autograd.gradcheck(additive_scores, (query, keys, v))

@@ -104,7 +104,8 @@ def by_hand(network, vocabulary, texts, stream):
             state, last = None, EOS
         nats = 0.0
         for token in [*vocabulary.encode(text).tolist(), EOS]:
-            h, state = network(torch.tensor([[last]]), state)
+            reading = network(torch.tensor([[last]]), state)
+            h, state = reading.read_BTD, reading.state
             nats -= float(network.output(h)[0, 0].log_softmax(-1)[token])
             last = token
         totals.append(nats)

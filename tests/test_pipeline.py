@@ -23,6 +23,7 @@ def sentences(count: int, seed: int) -> list[str]:
 
 LANGUAGE_MODEL: dict[str, Any] = {
     "dataset": "tiny-char",
+    "init": "scratch",
     "model": {"kind": "language_model", "cell": "lstm", "embedding": 4, "hidden": 8},
     "train": {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 4},
     "evaluate": {"samples": 2, "sample_tokens": 10},
@@ -57,6 +58,7 @@ PARAMS: dict[str, Any] = {
         "lm": LANGUAGE_MODEL,
         "translator": {
             "dataset": "pairs-word",
+            "init": "scratch",
             "model": {"kind": "seq2seq", "cell": "gru", "embedding": 4, "hidden": 8},
             "train": {"batch_size": 8, "lr": 0.01, "steps": 4},
             "evaluate": {"metric": "bleu", "beam": 2},
@@ -242,8 +244,9 @@ def test_the_same_seed_gives_the_same_bits(project):
 
 def test_bad_params_stop_a_stage_with_a_line_and_code_2(project):
     project.edit("runs/lm/train/lr", "fast")
-    done = project.run(sys.executable, "pipeline/train.py", "lm", "--data", "x", "--vocab", "x", "--model", "x",
-                       "--results", "x", check=False)  # fmt: skip
+    options = ("data", "vocab", "init", "model", "results", "checkpoints")
+    paths = [part for name in options for part in (f"--{name}", "x")]
+    done = project.run(sys.executable, "pipeline/train.py", "lm", *paths, check=False)
     assert done.returncode == 2
     assert "runs.lm.train.lr: should be a number, found 'fast' (str)" in done.stderr
     assert "Traceback" not in done.stderr

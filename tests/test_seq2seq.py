@@ -145,10 +145,10 @@ def test_copying_mixes_two_distributions_into_one(shared_data):
         read, _, weights = network.decode(inputs, memory, state)
         logp = network.log_probabilities(read, weights, memory)
         torch.testing.assert_close(logp.exp().sum(-1), torch.ones(targets.shape, dtype=torch.float64))
-        torch.testing.assert_close(
-            network.target_log_probabilities(read, weights, memory, targets),
-            logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1),
-        )
+        loss = network.loss(read, weights, memory, targets, batch.mask("target"))
+        expected = logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1)[batch.mask("target")]
+        torch.testing.assert_close(loss.nats, -expected.sum())
+        assert loss.tokens == len(expected)
         # A gate that is shut leaves the attention on each word, one that is open the output layer's softmax.
         torch.nn.init.zeros_(network.gate.weight)
         torch.nn.init.constant_(network.gate.bias, -40.0)

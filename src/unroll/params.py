@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.kinds import SCRATCH
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.mistakes import did_you_mean, readable
@@ -32,28 +33,31 @@ class Seq2SeqTraining(Seq2SeqBatches, TrainSettings):
     """`runs.RUN.train` of an encoder-decoder."""
 
 
-class LanguageModelRun(Settings):
-    """A recurrent language model trained on a dataset with the field `text`."""
+class TrainedRun(Settings):
+    """What every run has."""
 
     dataset: str
     """Name of an entry of `datasets`."""
+    init: str
+    """`scratch`, or the run whose weights training starts from."""
+    seed: int = Field(ge=0)
+    """Decides first weights, dropout and the order of the data."""
+
+
+class LanguageModelRun(TrainedRun):
+    """A recurrent language model trained on a dataset with the field `text`."""
+
     model: LanguageModelSettings
     train: LanguageModelTraining
     evaluate: LanguageModelEvaluation
-    seed: int = Field(ge=0)
-    """Decides first weights, dropout and the order of the data."""
 
 
-class Seq2SeqRun(Settings):
+class Seq2SeqRun(TrainedRun):
     """An encoder-decoder trained on a dataset with the fields `source` and `target`."""
 
-    dataset: str
-    """Name of an entry of `datasets`."""
     model: Seq2SeqSettings
     train: Seq2SeqTraining
     evaluate: PairEvaluation
-    seed: int = Field(ge=0)
-    """Decides first weights, dropout and the order of the data."""
 
 
 def _kind(run: Any) -> str | None:
@@ -105,7 +109,8 @@ def load(path: Path = Path("params.yaml")) -> Params:
     except ValidationError as error:
         problems = [*readable(error, Params, data), *problems]
     if problems:
-        raise UserError(f"{path.name}: {problem}" for problem in problems)
+        # A number that stands for several settings may be wrong in each of them.
+        raise UserError(f"{path.name}: {problem}" for problem in dict.fromkeys(problems))
     return params
 
 
@@ -144,6 +149,25 @@ def _name_problems(data: Any) -> Iterator[str]:
                 )
 
 
+def _init_problems(runs: Mapping[Any, Any]) -> Iterator[str]:
+    """Starts that are no run, or come back to where they began."""
+    starts = {name: run.get("init") for name, run in runs.items() if isinstance(run, Mapping)}
+    if SCRATCH in runs:
+        yield f"runs.{SCRATCH}: no run may be called {SCRATCH}: `init: {SCRATCH}` starts from no run"
+    for name, init in starts.items():
+        if not isinstance(init, str) or init == SCRATCH:
+            continue
+        if init not in runs:
+            yield f"runs.{name}.init: there is no run {init!r}{did_you_mean(init, [SCRATCH, *runs])}"
+            continue
+        seen = [name]
+        while init in starts and init not in seen:
+            seen.append(init)
+            init = starts[init]
+        if init == name:
+            yield f"runs.{name}.init: {' starts from '.join([*seen, name])}; one of them should start from {SCRATCH}"
+
+
 def _reference_problems(data: Any) -> Iterator[str]:
     """Entries that name another entry which is not there or does not fit."""
     corpora, datasets = _entries(data, "corpora"), _entries(data, "datasets")
@@ -151,6 +175,7 @@ def _reference_problems(data: Any) -> Iterator[str]:
         corpus = dataset.get("corpus") if isinstance(dataset, Mapping) else None
         if isinstance(corpus, str) and corpus not in corpora:
             yield f"datasets.{name}.corpus: there is no corpus {corpus!r}{did_you_mean(corpus, corpora)}"
+    yield from _init_problems(_entries(data, "runs"))
     for name, run in _entries(data, "runs").items():
         dataset = run.get("dataset") if isinstance(run, Mapping) else None
         if not isinstance(dataset, str):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import torch
 
+SCRATCH = "scratch"  # in place of the name of a run to start from
 KindName = Literal["language_model", "seq2seq"]
 
 

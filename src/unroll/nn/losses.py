@@ -17,12 +17,21 @@ class Loss(NamedTuple):
 
     nats: Tensor
     tokens: int
+    extra: Tensor | float = 0.0
+    """What training minimises beside `nats`: penalties, summed over the same tokens."""
 
 
-def cross_entropy(logits_NV: Tensor, targets_N: Tensor) -> Loss:
-    """-log softmax(logits)[target], summed over real positions (padding has been left out before)."""
+def cross_entropy(logits_NV: Tensor, targets_N: Tensor, smoothing: float = 0.0) -> Loss:
+    """-log softmax(logits)[target], summed over real positions (padding has been left out before).
+
+    With `smoothing` ε the extra is what makes of it the cross-entropy with (1 - ε) target + ε uniform.
+    """
     logits_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
-    return Loss(F.cross_entropy(logits_NV, targets_N, reduction="sum"), targets_N.numel())
+    nats = F.cross_entropy(logits_NV, targets_N, reduction="sum")
+    if not smoothing:
+        return Loss(nats, targets_N.numel())
+    smooth = F.cross_entropy(logits_NV, targets_N, reduction="sum", label_smoothing=smoothing)
+    return Loss(nats, targets_N.numel(), smooth - nats)
 
 
 def token_nats(output: nn.Linear, h_ND: Tensor, targets_N: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Recurrent layers: a cell unrolled over time, stacked, in one direction or both.
 
-B batch, T time, I input size, H hidden size.
+B batch, T time, I input size, O output size (H, the hidden size, unless the cell says otherwise).
 
 Two ways keep padding out of the result, and they agree: masked (the default: rows are padded on the right, so no
 real position ever sees padding, and what is computed at padded positions is left out afterwards) and packed
@@ -11,81 +11,100 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.func import functional_call
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from unroll.nn.cells import CELLS, State, Weights
-from unroll.nn.settings import CellName
+from unroll.nn.cells import Cell, State, make_cell
+from unroll.nn.dropout import drop_recurrent, drop_units
+from unroll.nn.settings import CellSettings, DropoutSettings, StackSettings
 
 StackState = tuple[State, ...]
 
 
 class Layer(nn.Module):
-    """One layer of one cell in one direction, computed by the library's fused kernel."""
+    """One cell over all steps in one direction: by the library's fused kernel where it has the cell, else by ticks."""
 
-    def __init__(self, cell: CellName, inputs: int, hidden: int) -> None:
+    def __init__(self, cell: Cell, dropout: DropoutSettings) -> None:
         super().__init__()
-        self.cell = CELLS[cell]
-        self.hidden = hidden
-        self.fused = self.cell.library(inputs, hidden, batch_first=True)  # type: ignore[call-arg, arg-type]
-        for name, parameter in self.fused.named_parameters():
-            if name.startswith("weight_hh"):
-                for gate in parameter.chunk(parameter.shape[0] // hidden):
-                    nn.init.orthogonal_(gate)
+        self.cell = cell
+        self.dropout = dropout
 
     def initial(self, x_BTI: Tensor) -> State:
         """The zero state for a batch."""
-        zeros = x_BTI.new_zeros(x_BTI.shape[0], self.hidden)
-        return (zeros,) * self.cell.states
+        return tuple(x_BTI.new_zeros(x_BTI.shape[0], width) for width in self.cell.widths())
 
     def forward(
         self, x_BTI: Tensor, state: State | None = None, lengths_B: Tensor | None = None
     ) -> tuple[Tensor, State]:
-        """Outputs (B, T, H) and the state after the last step.
+        """Outputs (B, T, O) and the state after the last step.
 
         With `lengths_B` (on the CPU, each at least 1) every row runs to its own length: outputs beyond are zero and
         the state returned is the one after each row's own last step.
         """
-        start = [s.unsqueeze(0) for s in state or self.initial(x_BTI)]
-        given = start[0] if self.cell.states == 1 else tuple(start)
+        u_GO = drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
+        run = self.unroll if self.cell.library is None else self._fused
+        return run(x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
+
+    def _fused(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
+        library = cast(nn.RNNBase, self.cell.library)
+        weights = {} if u_GO is self.cell.weights()[1] else {"weight_hh_l0": u_GO}
+        start = [s.unsqueeze(0) for s in state]
+        given = start[0] if len(start) == 1 else tuple(start)
         if lengths_B is None:
-            y_BTH, last = self.fused(x_BTI, given)
+            y_BTO, last = functional_call(library, weights, (x_BTI, given))
         else:
             packed = pack_padded_sequence(x_BTI, lengths_B, batch_first=True, enforce_sorted=False)
-            y_packed, last = self.fused(packed, given)
-            y_BTH, _ = pad_packed_sequence(y_packed, batch_first=True, total_length=x_BTI.shape[1])
-        last = (last,) if self.cell.states == 1 else last
-        return y_BTH, tuple(s.squeeze(0) for s in last)
+            y_packed, last = functional_call(library, weights, (packed, given))
+            y_BTO, _ = pad_packed_sequence(y_packed, batch_first=True, total_length=x_BTI.shape[1])
+        last = (last,) if len(start) == 1 else last
+        return y_BTO, tuple(s.squeeze(0) for s in last)
 
-    def unroll(self, x_BTI: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+    def unroll(
+        self, x_BTI: Tensor, state: State, lengths_B: Tensor | None = None, u_GO: Tensor | None = None
+    ) -> tuple[Tensor, State]:
         """The same outputs and state as `forward`, one readable tick at a time."""
-        weights = Weights(*(cast(Tensor, p) for p in self.fused.parameters()))
-        state = state or self.initial(x_BTI)
+        u_GO = self.cell.weights()[1] if u_GO is None else u_GO
+        real_TB1 = None
+        if lengths_B is not None:
+            steps_T1 = torch.arange(x_BTI.shape[1]).unsqueeze(1)
+            real_TB1 = (steps_T1 < lengths_B).unsqueeze(-1).to(x_BTI.device)
         outputs = []
-        for x_BI in x_BTI.unbind(1):
-            state = self.cell.tick(x_BI, state, weights)
-            outputs.append(state[0])
+        for t, a_BG in enumerate(self.cell.inputs(x_BTI).unbind(1)):
+            after = self.cell.tick(a_BG, state, u_GO)
+            if real_TB1 is None:
+                outputs.append(after[0])
+                state = after
+            else:
+                outputs.append(after[0] * real_TB1[t])
+                state = tuple(torch.where(real_TB1[t], new, old) for new, old in zip(after, state, strict=True))
         return torch.stack(outputs, dim=1), state
 
 
 class Recurrent(nn.Module):
     """A stack of layers in one direction, with dropout between them."""
 
-    def __init__(self, cell: CellName, inputs: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, settings: StackSettings, inputs: int, dropout: DropoutSettings) -> None:
         super().__init__()
         self.dropout = dropout
-        self.layers = nn.ModuleList(Layer(cell, inputs if n == 0 else hidden, hidden) for n in range(layers))
+        self.residual_from = settings.residual_from or settings.layers + 1
+        self.layers = nn.ModuleList()
+        for _ in range(settings.layers):
+            cell = make_cell(settings, inputs, settings.hidden, settings.output, settings.projection)
+            self.layers.append(Layer(cell, dropout))
+            inputs = cell.output
+        self.width = inputs
 
     def forward(
         self, x_BTI: Tensor, state: StackState | None = None, lengths_B: Tensor | None = None
     ) -> tuple[Tensor, StackState]:
-        """Outputs (B, T, H) of the top layer and the state of every layer; `lengths_B` as in `Layer`."""
+        """Outputs (B, T, O) of the top layer and the state of every layer; `lengths_B` as in `Layer`."""
         states = []
         y = x_BTI
         for n, layer in enumerate(self.layers):
-            if n > 0:
-                y = F.dropout(y, self.dropout, self.training)
-            y, last = layer(y, state[n] if state else None, lengths_B)
+            x = drop_units(y, self.dropout.between, self.dropout, self.training) if n > 0 else y
+            y, last = layer(x, state[n] if state else None, lengths_B)
+            if n + 1 >= self.residual_from:
+                y = y + x
             states.append(last)
         return y, tuple(states)
 
@@ -93,12 +112,13 @@ class Recurrent(nn.Module):
 class Bidirectional(nn.Module):
     """A stack in which every layer reads its input in both directions (Schuster and Paliwal, 1997)."""
 
-    def __init__(self, cell: CellName, inputs: int, hidden: int, layers: int, dropout: float) -> None:
+    def __init__(self, settings: CellSettings, inputs: int, hidden: int, layers: int, dropout: DropoutSettings) -> None:
         super().__init__()
         self.dropout = dropout
         sizes = [inputs if n == 0 else 2 * hidden for n in range(layers)]
-        self.ahead = nn.ModuleList(Layer(cell, size, hidden) for size in sizes)
-        self.back = nn.ModuleList(Layer(cell, size, hidden) for size in sizes)
+        self.ahead, self.back = (
+            nn.ModuleList(Layer(make_cell(settings, size, hidden), dropout) for size in sizes) for _ in range(2)
+        )
 
     def forward(self, x_BTI: Tensor, lengths_B: Tensor, packed: bool) -> tuple[Tensor, Tensor]:
         """Outputs (B, T, 2H) of the top layer, and (B, 2H) its last forward with its first backward outputs.
@@ -110,7 +130,7 @@ class Bidirectional(nn.Module):
         y = x_BTI
         for n, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
             if n > 0:
-                y = F.dropout(y, self.dropout, self.training)
+                y = drop_units(y, self.dropout.between, self.dropout, self.training)
             forward_BTH, _ = ahead(y, None, pack_B)
             backward_BTH, _ = back(reorder(y, order_BT), None, pack_B)
             y = torch.cat([forward_BTH, reorder(backward_BTH, order_BT)], dim=-1)

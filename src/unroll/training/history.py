@@ -35,6 +35,16 @@ class History:
         }
         self.timings.append({name: _cell(timing[name], digits=10) for name in TIMING})
 
+    def state(self) -> dict[str, list[dict[str, str]]]:
+        """What `restore` needs."""
+        return {"rows": self.rows, "timings": self.timings}
+
+    def restore(self, state: dict[str, list[dict[str, str]]], seconds: float) -> None:
+        """Go on from `state`, after `seconds` of training."""
+        self.rows, self.timings = list(state["rows"]), list(state["timings"])
+        self.began -= seconds
+        self.clock -= seconds
+
     def write(self, folder: Path) -> None:
         """Write `history.csv` and `timing.csv` into `folder`."""
         for name, columns, rows in (

@@ -1,30 +1,39 @@
-"""The training loop: one for every kind that is trained by gradient."""
+"""The training loop: one update, validation, history, and when to stop."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from unroll.errors import UserError
-from unroll.kinds.bundle import weights_of
+from unroll.kinds.bundle import put_weights, weights_of
 from unroll.nn.losses import Loss
+from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
+from unroll.training.optim import Average, make_optimizer
 from unroll.training.progress import TrainingProgress
-from unroll.training.schedule import learning_rate
+from unroll.training.schedule import Place, learning_rate
 from unroll.training.settings import TrainSettings
+from unroll.training.window import Best, Window
 
 LOG_EVERY = 50  # updates between rows of the history
+SAVE_SECONDS = 60.0  # between checkpoints
 
 
 class Task(Protocol):
     """A network on its data: what a kind gives the loop."""
 
     network: nn.Module
+
+    def epoch_steps(self) -> int:
+        """Batches of an epoch."""
 
     def batches(self, order: np.random.Generator) -> Iterator[Any]:
         """One epoch of training batches, on the device; `order` decides all that is random about them."""
@@ -37,81 +46,82 @@ class Task(Protocol):
 
 
 @dataclass
-class Best:
-    """The weights with the lowest validation loss so far."""
+class Position:
+    """Where training is: whole updates, epochs, batches of this epoch, cuts of the rate, seconds before this start."""
 
-    loss: float = math.inf
     step: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    misses: int = 0
-
-
-@dataclass
-class Window:
-    """Sums since the last row of the history, kept on the device until the row is written."""
-
-    device: torch.device
-    started: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        self.loss = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.norm = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.clipped = torch.zeros((), dtype=torch.float64, device=self.device)
-        self.tokens = self.updates = 0
-
-    def add(self, loss: Loss, norm: Tensor, clip: float | None) -> None:
-        """Count one update."""
-        self.loss += loss.nats.detach()
-        self.norm += norm
-        if clip is not None:
-            self.clipped += norm > clip
-        self.tokens += loss.tokens
-        self.updates += 1
+    epoch: int = 0
+    batch: int = 0
+    validated: int = -1
+    cuts: int = 0
+    seconds: float = 0.0
 
 
 class Trainer:
     """Trains `task.network`; `fit` returns the best weights and fills `history`."""
 
-    def __init__(self, run: str, task: Task, settings: TrainSettings, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        run: str,
+        task: Task,
+        settings: TrainSettings,
+        seed: int,
+        device: torch.device,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
+        self.checkpoints = checkpoints
         self.history = History()
         self.best = Best()
-        self.optimizer = torch.optim.Adam(
-            task.network.parameters(),
-            lr=settings.lr,
-            betas=(0.9, settings.beta2),
-            fused=True,
-        )
-        self.step = 0
+        self.at = Position()
+        self.carry: Any = None
+        self.window = Window(device)
+        self.valid_losses: list[float] = []
+        self.optimizer = make_optimizer(task.network, settings)
+        self.average = Average(task.network)
+        self.per_epoch = task.epoch_steps()
+        self.limit = settings.steps or (settings.epochs * self.per_epoch if settings.epochs else None)
+
+    @property
+    def step(self) -> int:
+        """Updates so far."""
+        return self.at.step
 
     def fit(self) -> Best:
         """Train until the budget is spent or patience is out. Raises `UserError` at a loss that is not a number."""
-        per_epoch = self._epoch_steps() if self.settings.steps is None else None
-        total = self.settings.steps or per_epoch * (self.settings.epochs or 1)  # type: ignore[operator]
-        window = Window(self.device)
-        with TrainingProgress(self.run, total) as progress:
-            for epoch in range(total):  # an epoch has at least one step
-                order = np.random.default_rng((self.seed, epoch))
-                carry = None
-                validated = False
-                for batch in self.task.batches(order):
-                    carry = self._update(batch, carry, total, window)
-                    validated = self._validation_due(total)
-                    if validated or self.step % LOG_EVERY == 0:
-                        window = self._record(window, epoch, validated, progress)
-                    if self.step >= total or self._out_of_patience():
-                        return self.best
-                if self.settings.validate_every is None and not validated:
-                    window = self._record(window, epoch, True, progress)
-                    if self._out_of_patience():
-                        return self.best
+        self._resume()
+        self.started = self.saved = time.perf_counter()
+        with TrainingProgress(self.run, self._share(self.step)) as progress:
+            while not self._finished():
+                self._epoch(progress)
+        if self.checkpoints and self.settings.open_ended:
+            self._save()
+        elif self.checkpoints:
+            self.checkpoints.clear()
         return self.best
 
+    def _epoch(self, progress: TrainingProgress) -> None:
+        """What is left of an epoch."""
+        order = np.random.default_rng((self.seed, self.at.epoch))
+        for batch in islice(self.task.batches(order), self.at.batch, None):
+            self._update(batch)
+            every = self.settings.validate_every
+            validate = self._spent() or (every is not None and self.step % every == 0)
+            if validate or self.step % LOG_EVERY == 0:
+                self._record(validate, progress)
+            if self._finished():
+                return
+            if time.perf_counter() - self.saved > SAVE_SECONDS:
+                self._save()
+        if self.settings.validate_every is None and self.at.validated < self.step:
+            self._record(True, progress)
+        self.at.epoch, self.at.batch, self.carry = self.at.epoch + 1, 0, None
+
     def validate(self) -> float:
-        """Nats per token on the validation split."""
+        """Nats per token on the validation split, with the average of the weights if there is one."""
         self.task.network.eval()
         total, count, carry = 0.0, 0, None
-        with torch.inference_mode():
+        with torch.inference_mode(), self.average.in_place():
             for batch in self.task.valid_batches():
                 loss, carry = self.task.loss(batch, carry)
                 total += float(loss.nats)
@@ -119,57 +129,124 @@ class Trainer:
         self.task.network.train()
         return total / count
 
-    def _epoch_steps(self) -> int:
-        return sum(1 for _ in self.task.batches(np.random.default_rng((self.seed, 0))))
-
-    def _update(self, batch: Any, carry: Any, total: int, window: Window) -> Any:
+    def _update(self, batch: Any) -> None:
         """One update of the weights: the gradient of the mean loss over the batch's tokens, clipped."""
-        rate = learning_rate(self.settings, (self.step + 1) / total)
+        rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, carry = self.task.loss(batch, carry)
+        loss, self.carry = self.task.loss(batch, self.carry)
+        if self.device.type == "cpu" and not math.isfinite(loss.nats.item()):
+            raise self._no_number(loss.nats.item(), self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss.nats / loss.tokens).backward()  # type: ignore[no-untyped-call]
+        ((loss.nats + loss.extra) / loss.tokens).backward()  # type: ignore[no-untyped-call]
         limit = self.settings.clip if self.settings.clip is not None else math.inf
         norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), limit)
         self.optimizer.step()
-        self.step += 1
-        window.add(loss, norm, self.settings.clip)
-        return carry
+        self.at.step += 1
+        self.at.batch += 1
+        if self.average.means:
+            self.average.add()
+        self.window.add(loss, norm, self.settings.clip)
 
-    def _validation_due(self, total: int) -> bool:
-        every = self.settings.validate_every
-        return self.step >= total or (every is not None and self.step % every == 0)
+    def _rate(self) -> float:
+        epochs = self.at.epoch + self.at.batch / self.per_epoch
+        return learning_rate(self.settings, Place(self._share(self.step + 1), epochs, self.at.cuts))
 
-    def _out_of_patience(self) -> bool:
-        return self.settings.patience is not None and self.best.misses >= self.settings.patience
+    def _share(self, step: int) -> float:
+        """Of the budget, once `step` updates are done."""
+        if self.limit is not None:
+            return step / self.limit
+        assert self.settings.minutes is not None
+        return (self.at.seconds + time.perf_counter() - self.started) / (60 * self.settings.minutes)
 
-    def _record(self, window: Window, epoch: int, validated: bool, progress: TrainingProgress) -> Window:
-        """Write a row of the history from `window`, with a validation if one is due; return an empty window."""
-        train_loss = float(window.loss) / max(window.tokens, 1)
-        seconds = time.perf_counter() - window.started
-        if not math.isfinite(train_loss):
-            raise UserError(
-                f"runs.{self.run}.train: the loss is {train_loss} at step {self.step}; a lower lr or a clip may help"
-            )
-        valid_loss = self.validate() if validated else None
-        if valid_loss is not None:
-            self._judge(valid_loss)
-        values: dict[str, float | None] = {
-            "step": self.step,
-            "epoch": epoch + 1,
-            "lr": self.optimizer.param_groups[0]["lr"],
-            "train_loss": train_loss if window.updates else None,
-            "valid_loss": valid_loss,
-            "grad_norm": float(window.norm) / window.updates if window.updates else None,
-            "clipped": float(window.clipped) / window.updates if window.updates else None,
-        }
-        self.history.add(values, window.tokens, seconds)
-        progress.show(self.step, train_loss, valid_loss, window.tokens / max(seconds, 1e-9))
-        return Window(self.device)
+    def _spent(self) -> bool:
+        return self._share(self.step) >= 1
 
-    def _judge(self, valid_loss: float) -> None:
+    def _finished(self) -> bool:
+        patience = self.settings.patience
+        if patience is not None and self.best.misses >= patience:
+            return True
+        return self._spent() and self.at.validated == self.step
+
+    def _record(self, validate: bool, progress: TrainingProgress) -> None:
+        """Write a row of the history, with a validation if one is due, and begin a new window."""
+        means = self.window.means()
+        loss = means["train_loss"]
+        if loss is not None and not math.isfinite(loss):
+            raise self._no_number(loss, self.step)
+        seconds = time.perf_counter() - self.window.started
+        valid_loss = self._judge(self.validate()) if validate else None
+        values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
+        self.history.add({**values, **means, "valid_loss": valid_loss}, self.window.tokens, seconds)
+        speed = self.window.tokens / max(seconds, 1e-9)
+        progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid_loss, speed)
+        self.window = Window(self.device)
+
+    def _judge(self, valid_loss: float) -> float:
+        """Keep the weights if they are the best; else see what the lack of progress changes."""
+        self.at.validated = self.step
+        before = self.valid_losses[: -self.settings.trigger]
+        self.valid_losses.append(valid_loss)
         if valid_loss < self.best.loss:
-            self.best = Best(valid_loss, self.step, weights_of(self.task.network))
-        else:
-            self.best.misses += 1
+            with self.average.in_place():
+                self.best = Best(valid_loss, self.step, weights_of(self.task.network))
+            return valid_loss
+        self.best.misses += 1
+        if self.settings.schedule == "plateau" and self.best.misses % self.settings.plateau == 0:
+            self.at.cuts += 1
+        starts = self.settings.optimizer == "nt-asgd" and not self.average.means
+        if starts and before and valid_loss > min(before):
+            self.average.add()
+        return valid_loss
+
+    def _no_number(self, loss: float, step: int) -> UserError:
+        kept = f"; the best weights so far are those of step {self.best.step}" if self.best.weights else ""
+        return UserError(
+            f"runs.{self.run}.train: the loss is {loss} at step {step}; a lower lr or a clip may help{kept}"
+        )
+
+    def _save(self) -> None:
+        """Write a checkpoint."""
+        self.saved = time.perf_counter()
+        if self.checkpoints is None:
+            return
+        seconds = self.at.seconds + self.saved - self.started
+        state = {
+            "position": {**asdict(self.at), "seconds": seconds},
+            "weights": weights_of(self.task.network),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state(),
+            "best": vars(self.best),
+            "carry": self.carry,
+            "window": self.window.state(),
+            "valid_losses": self.valid_losses,
+            "history": self.history.state(),
+            "random": torch.get_rng_state(),
+            "random_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
+        }
+        self.checkpoints.save(self.step, state)
+
+    def _resume(self) -> None:
+        """Go on from the last checkpoint, if there is one that the budget has not passed."""
+        self.started = time.perf_counter()
+        state = self.checkpoints.load(self.device) if self.checkpoints else None
+        if state is None:
+            return
+        at = Position(**state["position"])
+        if self.limit is not None and at.step > self.limit:
+            print(f"{self.run}: an earlier training went to step {at.step}, beyond this budget; begins anew",
+                  file=sys.stderr)  # fmt: skip
+            return
+        self.at = at
+        put_weights(self.task.network, state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average.restore(state["average"])
+        self.best = Best(**state["best"])
+        self.carry = state["carry"]
+        self.window.restore(state["window"])
+        self.valid_losses = state["valid_losses"]
+        self.history.restore(state["history"], at.seconds)
+        torch.set_rng_state(state["random"].cpu())
+        if state["random_cuda"]:
+            torch.cuda.set_rng_state_all([random.cpu() for random in state["random_cuda"]])
+        print(f"{self.run}: goes on from step {at.step} of an earlier training", file=sys.stderr)

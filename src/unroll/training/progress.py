@@ -12,11 +12,11 @@ LINE_SECONDS = 15.0  # between plain lines
 
 
 class TrainingProgress:
-    """Loss, tokens per second and time left of one run."""
+    """Loss, tokens per second and time left of one run that begins with a `share` of its budget spent."""
 
-    def __init__(self, run: str, total: int) -> None:
+    def __init__(self, run: str, share: float) -> None:
         self.run = run
-        self.total = total
+        self.first_share = share
         self.started = self.last_line = time.monotonic()
         self.bar: Progress | None = None
         console = Console(file=sys.stderr)
@@ -29,7 +29,8 @@ class TrainingProgress:
                 TimeRemainingColumn(),
                 console=console,
             )
-            self.task = self.bar.add_task(run, total=total, state="")
+            self.task = self.bar.add_task(run, total=1.0, state="")
+            self.bar.update(self.task, completed=share)
 
     def __enter__(self) -> Self:
         if self.bar:
@@ -42,17 +43,18 @@ class TrainingProgress:
         if self.bar:
             self.bar.stop()
 
-    def show(self, step: int, train_loss: float, valid_loss: float | None, tokens_per_second: float) -> None:
-        """Tell the state after `step` updates; losses in nats per token."""
-        state = f"loss {train_loss:.3f}"
+    def show(
+        self, step: int, share: float, train_loss: float, valid_loss: float | None, tokens_per_second: float
+    ) -> None:
+        """Tell the state after `step` updates and a `share` of the budget; losses in nats per token."""
+        state = f"step {step}  loss {train_loss:.3f}"
         if valid_loss is not None:
             state += f"  valid {valid_loss:.3f}"
         state += f"  {tokens_per_second:,.0f} tokens/s"
         now = time.monotonic()
         if self.bar:
-            self.bar.update(self.task, completed=step, state=state)
-        elif now - self.last_line >= LINE_SECONDS or step >= self.total:
-            left = (now - self.started) / max(step, 1) * (self.total - step)
-            print(f"{self.run}  step {step}/{self.total}  {state}  {left:.0f} s left", file=sys.stderr)
-            sys.stderr.flush()
+            self.bar.update(self.task, completed=share, state=state)
+        elif now - self.last_line >= LINE_SECONDS or share >= 1:
+            left = (now - self.started) / max(share - self.first_share, 1e-9) * (1 - min(share, 1.0))
+            print(f"{self.run}  {min(share, 1.0):4.0%}  {state}  {left:.0f} s left", file=sys.stderr, flush=True)
             self.last_line = now

@@ -13,7 +13,11 @@ from unroll.files import sha256
 from unroll.kinds import load_task
 from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
+from unroll.training.checkpoints import Checkpoints
 from unroll.training.loop import Trainer
+from unroll.training.start import start
+
+BUDGET = {"epochs", "steps", "minutes", "patience"}
 
 
 def train_run(
@@ -21,26 +25,33 @@ def train_run(
     run: Any,
     data: EncodedDataset,
     vocabularies: Path,
+    init: Path,
     code: Sequence[Path],
     device: torch.device,
     model: Path,
     results: Path,
+    checkpoints: Path,
 ) -> None:
     """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
 
-    `code` are the files that the run's fingerprint covers. Raises `UserError` if the data has other fields than the
-    kind reads, or training breaks down.
+    `init` is the bundle of the run that it starts from, `code` are the files that the run's fingerprint covers, and
+    below `checkpoints` lies what an interrupted training goes on from. Raises `UserError` if the data has other fields
+    than the kind reads, or training breaks down.
     """
     torch.manual_seed(run.seed)
     task = load_task(run.model.kind)(run.model, run.train, data, device)
-    trainer = Trainer(name, task, run.train, run.seed, device)
+    parent = start(name, run, task.network, init, vocabularies)
+    known = [data.manifest["sha256"], parent or "", *(sha256(path) for path in sorted(code))]
+    without = BUDGET if run.train.open_ended else set()
+    saved = Checkpoints(checkpoints / fingerprint(run, known, without))
+    trainer = Trainer(name, task, run.train, run.seed, device, saved)
     best = trainer.fit()
     if not best.weights:
         raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
     info = {
         "run": name,
         "kind": run.model.kind,
-        "fingerprint": fingerprint(run, data, code),
+        "fingerprint": fingerprint(run, known),
         "seed": run.seed,
         "dataset": run.dataset,
         "corpus": data.manifest["corpus"],
@@ -59,8 +70,7 @@ def train_run(
     trainer.history.write(results)
 
 
-def fingerprint(run: Any, data: EncodedDataset, code: Sequence[Path]) -> str:
-    """A hash over a run's settings as stated, its encoded data, and the code it depends on."""
-    stated = json.dumps(run.model_dump(mode="json", exclude_defaults=True), sort_keys=True)
-    parts = [stated, data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def fingerprint(run: Any, known: Sequence[str], without: set[str] | None = None) -> str:
+    """A hash over a run's settings as stated, and over hashes of what it depends on; `train` may be partly left out."""
+    settings = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluate": True, "train": without or set()})
+    return hashlib.sha256("\n".join([json.dumps(settings, sort_keys=True), *known]).encode()).hexdigest()[:16]

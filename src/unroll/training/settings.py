@@ -6,33 +6,76 @@ from pydantic import Field, model_validator
 
 from unroll.settings import Settings
 
+_OWN = {
+    "momentum": ("optimizer", {"sgd"}),
+    "beta1": ("optimizer", {"adam", "adamw"}),
+    "beta2": ("optimizer", {"adam", "adamw"}),
+    "trigger": ("optimizer", {"nt-asgd"}),
+    "decay": ("schedule", {"exponential", "plateau"}),
+    "decay_every": ("schedule", {"exponential"}),
+    "decay_after": ("schedule", {"exponential"}),
+    "staircase": ("schedule", {"exponential"}),
+    "plateau": ("schedule", {"plateau"}),
+}
+"""Keys that belong to one value of another key."""
+
 
 class TrainSettings(Settings):
     """`runs.RUN.train`, but for how a kind makes its batches."""
 
-    optimizer: Literal["adam"] = "adam"
-    """Kingma and Ba (2015)."""
+    optimizer: Literal["adam", "adamw", "sgd", "nt-asgd"] = "adam"
+    """adam: Kingma and Ba (2015). adamw: Loshchilov and Hutter (2019). sgd: stochastic gradient descent. nt-asgd: the
+    same, its weights averaged once validation no longer improves (Merity et al., 2018)."""
     lr: float = Field(gt=0)
     """Peak learning rate."""
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    """Of `sgd`."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of Adam's running mean of gradients."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Decay of Adam's running mean of squared gradients."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """How the learning rate goes after the warm-up: not at all, or down to zero along half a cosine."""
+    trigger: int = Field(default=5, ge=1)
+    """nt-asgd averages once a validation is worse than the best of those more than so many before it."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of matrices, not of biases: `adamw` shrinks weights by lr times it, the others add it times w to the gradient."""
+    schedule: Literal["constant", "exponential", "cosine", "plateau"] = "constant"
+    """How the rate goes after the warm-up: not at all; times `decay` every so often; down to zero along half a cosine;
+    times `decay` when validation no longer improves."""
     warmup: float = Field(default=0.0, ge=0, lt=1)
     """Share of the budget in which the learning rate rises from zero to `lr`."""
+    decay: float = Field(default=0.5, gt=0, lt=1)
+    """Factor of `schedule: exponential` and `plateau`."""
+    decay_every: float = Field(default=1.0, gt=0)
+    """Epochs in which the rate is multiplied by `decay` once."""
+    decay_after: float = Field(default=0.0, ge=0)
+    """Epochs before the decay begins."""
+    staircase: bool = True
+    """Decay at once at the end of each `decay_every`; false: a little with each update."""
+    plateau: int = Field(default=1, ge=1)
+    """Validations in a row without a new best one after which the rate is multiplied by `decay`."""
     clip: float | None = Field(default=None, gt=0)
     """Largest global norm of the gradient; null for no clipping."""
     epochs: int | None = Field(default=None, ge=1)
     """Budget in passes over the training split."""
     steps: int | None = Field(default=None, ge=1)
     """Budget in updates."""
+    minutes: float | None = Field(default=None, gt=0)
+    """Budget in minutes, validation included. Not the same twice: `cost.steps` says which `steps` repeat it."""
     validate_every: int | None = Field(default=None, ge=1)
     """Updates between validations; null for once an epoch."""
     patience: int | None = Field(default=None, ge=1)
     """Stop after this many validations in a row without a new best one; null for never."""
 
     @model_validator(mode="after")
-    def _one_budget(self) -> Self:
-        if (self.epochs is None) == (self.steps is None):
-            raise ValueError("state one budget, either `epochs` or `steps`")
+    def _consistent(self) -> Self:
+        if sum(budget is not None for budget in (self.epochs, self.steps, self.minutes)) != 1:
+            raise ValueError("state one budget: `epochs`, `steps` or `minutes`")
+        for key, (owner, values) in _OWN.items():
+            if getattr(self, owner) not in values and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"`{key}` belongs to {owner}: {' and '.join(sorted(values))}")
         return self
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether the rate of a step does not depend on the budget, so that a larger one may go on."""
+        return self.schedule != "cosine" and self.warmup == 0 and self.minutes is None

@@ -1,13 +1,30 @@
 """The network of a recurrent language model.
 
-B batch, T time, E embedding, H hidden, V vocabulary.
+B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary.
 """
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from unroll.kinds.language_model.settings import LanguageModelSettings
+from unroll.nn.dropout import drop_units, embed
 from unroll.nn.recurrent import Recurrent, StackState
 from unroll.text.specials import PAD
+
+
+class Reading(NamedTuple):
+    """What the network made of a piece of text."""
+
+    read_BTD: Tensor
+    """What the output layer reads."""
+    top_BTO: Tensor
+    """The top layer's output."""
+    dropped_BTO: Tensor
+    """The same after dropout."""
+    state: StackState
+    """After the last step."""
 
 
 class LanguageModel(nn.Module):
@@ -15,23 +32,33 @@ class LanguageModel(nn.Module):
 
     def __init__(self, settings: LanguageModelSettings, vocabulary: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, settings.embedding, padding_idx=PAD)
-        self.recurrent = Recurrent(
-            settings.cell, settings.embedding, settings.hidden, settings.layers, settings.dropout
-        )
-        self.dropout = nn.Dropout(settings.dropout)
-        width = settings.embedding if settings.tied else settings.hidden
-        self.project = nn.Linear(settings.hidden, width) if width != settings.hidden else nn.Identity()
+        self.vocabulary = vocabulary
+        self.rates = settings.dropout
+        if settings.embedding is None:
+            self.embedding = None
+            inputs = vocabulary
+        else:
+            self.embedding = nn.Embedding(vocabulary, settings.embedding, padding_idx=PAD)
+            inputs = settings.embedding
+        self.recurrent = Recurrent(settings, inputs, settings.dropout)
+        width = inputs if settings.tied else self.recurrent.width
+        same = width == self.recurrent.width
+        self.project = nn.Identity() if same else nn.Linear(self.recurrent.width, width)
         self.output = nn.Linear(width, vocabulary)
-        if settings.tied:
+        if settings.tied and self.embedding is not None:
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
         nn.init.zeros_(self.output.bias)
 
-    def forward(
-        self, ids_BT: Tensor, state: StackState | None = None, lengths_B: Tensor | None = None
-    ) -> tuple[Tensor, StackState]:
-        """What the output layer reads (B, T, width), and the state after the last step."""
-        x_BTE = self.dropout(self.embedding(ids_BT))
-        h_BTH, state = self.recurrent(x_BTE, state, lengths_B)
-        return self.project(self.dropout(h_BTH)), state
+    def embed(self, ids_BT: Tensor) -> Tensor:
+        """Input vectors (B, T, E) of tokens; without embeddings one-hot ones (B, T, V)."""
+        if self.embedding is None:
+            return F.one_hot(ids_BT, self.vocabulary).to(self.output.weight.dtype)
+        return embed(self.embedding, ids_BT, self.rates.words, self.training)
+
+    def forward(self, ids_BT: Tensor, state: StackState | None = None, lengths_B: Tensor | None = None) -> Reading:
+        """Read tokens, from a state on; `lengths_B` as in `Layer`."""
+        x_BTE = drop_units(self.embed(ids_BT), self.rates.input, self.rates, self.training)
+        top_BTO, state = self.recurrent(x_BTE, state, lengths_B)
+        dropped_BTO = drop_units(top_BTO, self.rates.output, self.rates, self.training)
+        return Reading(self.project(dropped_BTO), top_BTO, dropped_BTO, state)

@@ -81,8 +81,9 @@ class LanguageModelPredictor:
         for start in range(0, targets_BT.shape[1], STEPS):
             inputs = inputs_BT[:, start : start + STEPS].to(self.device)
             targets = targets_BT[:, start : start + STEPS].to(self.device)
-            h_BTH, state = self.network(inputs, state)
-            piece = token_nats(self.network.output, h_BTH.flatten(0, 1), targets.flatten())
+            reading = self.network(inputs, state)
+            state = reading.state
+            piece = token_nats(self.network.output, reading.read_BTD.flatten(0, 1), targets.flatten())
             nats[:, start : start + STEPS] = piece.view(targets.shape).cpu().numpy()
         return [row[:length] for row, length in zip(nats, lengths_B.tolist(), strict=True)]
 
@@ -107,8 +108,9 @@ class LanguageModelPredictor:
         state: StackState | None = None
         ids_1T = torch.from_numpy(np.append(EOS, prompt)).unsqueeze(0).to(self.device)
         for _ in range(max_tokens):
-            h_1TH, state = self.network(ids_1T, state)
-            logits_V = self.network.output(h_1TH[0, -1]).double() / temperature
+            reading = self.network(ids_1T, state)
+            state = reading.state
+            logits_V = self.network.output(reading.read_BTD[0, -1]).double() / temperature
             logits_V[[PAD, UNK, BOS]] = -torch.inf
             cumulative_V = logits_V.softmax(0).cumsum(0)
             draw = torch.tensor(random.random(), dtype=torch.float64, device=self.device)

@@ -1,33 +1,47 @@
 """Settings of recurrent language models."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from unroll.nn.settings import CellName
+from unroll.nn.settings import Dropout, DropoutSettings, Share, StackSettings
+from unroll.nn.vectors import VectorSettings
 from unroll.settings import Settings
 
 
-class LanguageModelSettings(Settings):
+def _none(value: Any) -> Any:
+    return None if value == "none" else value
+
+
+class LanguageModelSettings(StackSettings):
     """`runs.RUN.model` of a recurrent language model."""
 
     kind: Literal["language_model"]
-    cell: CellName
-    """The recurrent cell."""
-    embedding: int = Field(ge=1)
-    """Size of a token's input vector."""
-    hidden: int = Field(ge=1)
-    """Size of the hidden state of each layer."""
-    layers: int = Field(default=1, ge=1)
-    """Recurrent layers, one upon the other."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of units dropped on embeddings, between layers and before the output."""
+    embedding: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none)]
+    """Size of a token's input vector; `none` for one-hot input, a unit for each token of the vocabulary."""
+    vectors: VectorSettings | None = None
+    """Vectors to begin with instead of random ones."""
+    dropout: Dropout = DropoutSettings()
+    """Shares dropped in training; a single number for input, between layers and output."""
     tied: bool = False
     """Use the embeddings as output weights too (Press and Wolf, 2017)."""
+    bidirectional: bool = False
+    """Not for language models: it stands here for the error that says why."""
+
+    @model_validator(mode="after")
+    def _legal(self) -> Self:
+        if self.bidirectional:
+            raise ValueError(
+                "`bidirectional` lets a language model see the very tokens that it is to predict: its loss would go "
+                "to zero and mean nothing; encoders (kind: seq2seq) read in both directions"
+            )
+        if self.embedding is None and (self.tied or self.vectors or self.dropout.words):
+            raise ValueError("`tied`, `vectors` and `dropout.words` need embeddings, and there are none: one-hot input")
+        return self
 
 
 class LanguageModelBatches(Settings):
-    """How `runs.RUN.train` presents text to a language model."""
+    """How `runs.RUN.train` presents text to a language model, and what its loss adds to the likelihood."""
 
     context: Literal["stream", "text"]
     """`stream`: all texts one after the other, the state carried on; `text`: each text alone."""
@@ -37,6 +51,12 @@ class LanguageModelBatches(Settings):
     """Steps of truncated backpropagation through time (`context: stream`)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded positions are computed and masked, or not computed at all (`context: text`)."""
+    label_smoothing: Share = 0.0
+    """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
+    activation_penalty: float = Field(default=0.0, ge=0)
+    """α of Merity et al. (2018): of the mean square of what the output layer reads, with dropout."""
+    change_penalty: float = Field(default=0.0, ge=0)
+    """β of Merity et al. (2018): of the mean square change of the top layer's output from step to step."""
 
     @model_validator(mode="after")
     def _one_context(self) -> Self:

@@ -1,12 +1,13 @@
 """What the training loop needs of a language model: batches, loss, validation."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from unroll.kinds.language_model.network import LanguageModel
+from unroll.kinds.language_model.network import LanguageModel, Reading
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.nn.losses import Loss, cross_entropy
 from unroll.nn.recurrent import StackState
@@ -37,6 +38,15 @@ class Task:
         self.device = device
         self.network = LanguageModel(model, data.manifest["fields"]["text"]["size"]).to(device)
 
+    def epoch_steps(self) -> int:
+        """Batches of an epoch."""
+        train = self.data.train
+        if self.settings.bptt is None:
+            return math.ceil(len(train) / self.settings.batch_size)
+        tokens = len(train.fields["text"].ids)
+        width = math.ceil(tokens / min(self.settings.batch_size, tokens))
+        return math.ceil(width / self.settings.bptt)
+
     def batches(self, order: np.random.Generator) -> Iterator[Piece]:
         """One epoch: the stream from its start, or all texts in a new order."""
         if self.settings.context == "stream":
@@ -55,15 +65,26 @@ class Task:
     def loss(self, piece: Piece, carry: StackState | None) -> tuple[Loss, StackState | None]:
         """The loss of one piece and the state that the next one starts from (truncated backpropagation)."""
         segment, lengths_B = piece
-        h_BTH, state = self.network(segment.inputs, carry, lengths_B)
-        if segment.mask is None:
-            loss = cross_entropy(self.network.output(h_BTH.flatten(0, 1)), segment.targets.flatten())
-        else:
+        reading = self.network(segment.inputs, carry, lengths_B)
+        read_ND, targets_N = reading.read_BTD.flatten(0, 1), segment.targets.flatten()
+        if segment.mask is not None:
             real = segment.mask.flatten().nonzero().squeeze(1)
-            loss = cross_entropy(self.network.output(h_BTH.flatten(0, 1)[real]), segment.targets.flatten()[real])
+            read_ND, targets_N = read_ND[real], targets_N[real]
+        smoothing = self.settings.label_smoothing if self.network.training else 0.0
+        loss = cross_entropy(self.network.output(read_ND), targets_N, smoothing)
+        if self.network.training and (self.settings.activation_penalty or self.settings.change_penalty):
+            loss = loss._replace(extra=loss.extra + self._penalties(reading, segment.mask))
         if self.settings.context == "text":
             return loss, None
-        return loss, tuple(tuple(s.detach() for s in layer) for layer in state)
+        return loss, tuple(tuple(s.detach() for s in layer) for layer in reading.state)
+
+    def _penalties(self, reading: Reading, mask_BT: Tensor | None) -> Tensor:
+        """α Σ mean(h²) + β Σ mean((h_t - h_(t-1))²) over real positions, means over units; Merity et al. (2018)."""
+        squares_BT = reading.dropped_BTO.pow(2).mean(-1)
+        changes_BT = reading.top_BTO.diff(dim=1).pow(2).mean(-1)
+        if mask_BT is not None:
+            squares_BT, changes_BT = squares_BT * mask_BT, changes_BT * mask_BT[:, 1:]
+        return self.settings.activation_penalty * squares_BT.sum() + self.settings.change_penalty * changes_BT.sum()
 
     def _stream(self, split: EncodedSplit, lanes: int, steps: int) -> Iterator[Piece]:
         for segment in stream_segments(split.fields["text"].ids, lanes, steps):

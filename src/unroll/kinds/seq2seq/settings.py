@@ -1,19 +1,17 @@
 """Settings of encoder-decoder models."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from unroll.nn.settings import CellName
+from unroll.nn.settings import CellSettings, Dropout, DropoutSettings, Share
 from unroll.settings import Settings
 
 
-class Seq2SeqSettings(Settings):
+class Seq2SeqSettings(CellSettings):
     """`runs.RUN.model` of an encoder-decoder."""
 
     kind: Literal["seq2seq"]
-    cell: CellName
-    """The recurrent cell of encoder and decoder."""
     embedding: int = Field(ge=1)
     """Size of a token's input vector."""
     hidden: int = Field(ge=2, multiple_of=2)
@@ -26,10 +24,16 @@ class Seq2SeqSettings(Settings):
     """How a decoder state is matched with the source: Bahdanau's additive, or Luong's dot and general scores."""
     copying: bool = False
     """Mix the output with a copy of what attention looks at; source and target share their vocabulary."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of units dropped on embeddings, between layers and before the output."""
+    dropout: Dropout = DropoutSettings()
+    """Shares dropped in training; a single number for input, between layers and output."""
     tied: bool = False
     """Use the target embeddings as output weights too (Press and Wolf, 2017)."""
+
+    @model_validator(mode="after")
+    def _even(self) -> Self:
+        if "crelu" in (self.activation, self.output_activation) and self.hidden % 4:
+            raise ValueError(f"crelu gives two units each; `hidden` should be a multiple of 4, found {self.hidden}")
+        return self
 
 
 class Seq2SeqBatches(Settings):
@@ -37,6 +41,8 @@ class Seq2SeqBatches(Settings):
 
     batch_size: int = Field(ge=1)
     """Pairs in a batch, of similar length."""
+    label_smoothing: Share = 0.0
+    """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
 

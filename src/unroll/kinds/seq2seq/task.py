@@ -1,5 +1,6 @@
 """What the training loop needs of an encoder-decoder: batches, loss, validation."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -30,6 +31,10 @@ class Task:
         shared = source["vocabulary"] == target["vocabulary"]
         self.network = Seq2Seq(model, source["size"], target["size"], shared).to(device)
 
+    def epoch_steps(self) -> int:
+        """Batches of an epoch."""
+        return math.ceil(len(self.data.train) / self.settings.batch_size)
+
     def batches(self, order: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every pair once, pairs of similar length together, in a new order."""
         for rows in row_batches(self.data.train, self.settings.batch_size, order):
@@ -46,5 +51,6 @@ class Task:
         memory, state = self.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), packed)
         targets = batch.ids["target"]
         inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
+        smoothing = self.settings.label_smoothing if self.network.training else 0.0
         read_BTD, _, weights_BTS = self.network.decode(inputs, memory, state)
-        return self.network.loss(read_BTD, weights_BTS, memory, targets, batch.mask("target")), carry
+        return self.network.loss(read_BTD, weights_BTS, memory, targets, batch.mask("target"), smoothing), carry

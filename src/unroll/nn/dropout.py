@@ -1,0 +1,39 @@
+"""Dropout: of units, of whole tokens, of recurrent weights.
+
+B batch, T time, D units, V vocabulary, G gates, O output size.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from unroll.nn.settings import DropoutSettings
+
+
+def drop_units(x_BTD: Tensor, share: float, settings: DropoutSettings, training: bool) -> Tensor:
+    """Drop a share of units: each alone, or if `variational` the same ones at all steps of a row."""
+    if not training or not share:
+        return x_BTD
+    if not settings.variational:
+        return F.dropout(x_BTD, share, training)
+    return x_BTD * _kept(x_BTD[:, :1], share)
+
+
+def embed(embedding: nn.Embedding, ids_BT: Tensor, share: float, training: bool) -> Tensor:
+    """Vectors (B, T, D) of tokens, of which a share has none in this batch."""
+    vectors_BTD: Tensor = embedding(ids_BT)
+    if not training or not share:
+        return vectors_BTD
+    return vectors_BTD * _kept(embedding.weight[:, :1], share)[ids_BT]
+
+
+def drop_recurrent(u_GO: Tensor, settings: DropoutSettings, training: bool) -> Tensor:
+    """Recurrent weights without a share of them, or without all that some units of the state send."""
+    if not training or not settings.recurrent:
+        return u_GO
+    return u_GO * _kept(u_GO if settings.recurrent_drops == "weights" else u_GO[:1], settings.recurrent)
+
+
+def _kept(like: Tensor, share: float) -> Tensor:
+    """Factors of the shape of `like`: zero for a share of them, else what keeps the mean."""
+    return torch.empty_like(like, requires_grad=False).bernoulli_(1 - share).div_(1 - share)
