@@ -1,7 +1,7 @@
 """The unit `syllable`: frequent words whole, other words in syllables, rare syllables in characters.
 
 Mikolov, Sutskever, Deoras, Le, Kombrink and Cernocky (2012), "Subword language modeling with neural networks". A piece
-that goes on within its token ends in `+`: `dre+`, `am+`, `works`. Syllables end where the Hunspell dictionaries of
+that goes on within its token ends in `+`: `sta+`, `tion`. Syllables end where the Hunspell dictionaries of
 Pyphen let a word be hyphenated; a hyphenation that would spell the word in another way (the former German
 `Zuk-ker`) cuts it, too, and changes no letter. Tokens are those of the joiner tokenizer, so that every text without an
 unknown character comes back as it was. A `+` of the text itself is escaped. Another version of Pyphen may cut a word
