@@ -1,5 +1,7 @@
 """dvc.yaml names the code that its stages run, and imports flow one way."""
 
+import ast
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +62,7 @@ LAYERS = [
     ["training", "evaluation"],
     ["params"],
     ["tracking"],
-    ["cli", "__init__"],
+    ["cli", "bridges", "__init__"],
 ]
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
@@ -85,6 +87,33 @@ def test_tracking_is_imported_by_its_stage_alone():
         if PACKAGE / "tracking.py" in set(imported_files(path))
     }
     assert importers <= {"pipeline/track.py", "src/unroll/cli.py"}
+
+
+def imported_packages(path: Path) -> set[str]:
+    """The first names of all modules that `path` imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.glob("bridges/*.py")), ids=lambda path: path.name)
+def test_a_bridge_needs_the_standard_library_and_what_it_leads_to(path):
+    there = {"torch", "torchtext"} if path.name == "torchtext.py" else set()
+    needed = set().union(*map(imported_packages, dependencies(path)))
+    assert needed - there <= {*sys.stdlib_module_names, "unroll"}
+
+
+def test_nothing_imports_a_bridge():
+    importers = {
+        path
+        for path in [*PACKAGE.rglob("*.py"), *(ROOT / "pipeline").glob("*.py")]
+        if any(PACKAGE / "bridges" in file.parents for file in imported_files(path))
+    }
+    assert {path.parent for path in importers} <= {PACKAGE / "bridges"}
 
 
 @pytest.mark.parametrize("package", ["mlflow", "dvc"])

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from unroll.errors import UserError
 from unroll.evaluation.language_model import count_words, measure
-from unroll.text.settings import CharField, SubwordField, WordField
+from unroll.text.settings import CharField, SubwordField, SyllableField, WordField
 from unroll.text.specials import EOS, UNK
 from unroll.text.vocabulary import build_vocabulary
 
 CHAR = CharField(unit="char")
 WORD = WordField(unit="word")
+SYLLABLE = SyllableField(unit="syllable", max_words=1, max_syllables=2, language="en_US")
 
 
 class Unigram:
@@ -52,6 +53,8 @@ def measures(predictor, texts):
         (CHAR, ["ab\n"], 7, 8),
         # ab, aab, a newline; the texts are [ab newline aab], []: 3 + 1 and 0 + 1 tokens
         (WORD, ["ab\naab", "ab"], 7, 5),
+        # a, b, newline, space and 4 signs of the tokenizer, each twice, and ab: ab, newline, a+ a+ b; and 2 ends
+        (SYLLABLE.model_copy(update={"max_syllables": 0}), ["ab\naab", "ab"], 4 + 2 * 8 + 1, 7),
     ],
 )
 def test_a_uniform_model_by_hand(settings, train, size, tokens):
@@ -81,6 +84,18 @@ def test_a_uniform_subword_model_by_hand():
     found = measures(uniform(vocabulary), [text])
     assert found["bits_per_char"] == pytest.approx(tokens * math.log2(len(vocabulary)) / 12)
     assert (found["oov_rate"], found["unknown_nats"], found["chars"]) == (0, 0, 12)
+
+
+def test_a_uniform_syllable_model_by_hand():
+    vocabulary = build_vocabulary(["the the the station station nation"], SYLLABLE)
+    # Ids: 4 special ones; 8 characters, a space and 4 signs of the tokenizer, each twice; the, tion, sta+.
+    assert len(vocabulary) == 4 + 2 * (8 + 1 + 4) + 3
+    found = measures(uniform(vocabulary), ["the station ïa"])
+    charge = math.log2(2 * (0x110000 - 13))  # ï is any other character, inside a token or at its end
+    # the; sta+, tion; unknown, a; the end
+    assert found["tokens"] == 6
+    assert found["bits_per_char"] == pytest.approx((6 * math.log2(len(vocabulary)) + charge) / 15)
+    assert found["oov_rate"] == 1 / 5
 
 
 def test_character_and_word_unigrams_of_the_same_text():

@@ -143,6 +143,11 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         ("datasets/docs-char/corpus", "dogs", ["there is no corpus 'dogs'; did you mean 'docs'?"]),
         ("datasets/docs-char/fields/text/unit", "chars", ["datasets.docs-char.fields.text", "char"]),
         ("datasets/docs-char/max_length", 0, ["datasets.docs-char.max_length: should be greater than or equal to 1"]),
+        (
+            "datasets/docs-char/fields/text",
+            {"unit": "syllable", "max_words": 9, "max_syllables": 9, "language": "english"},
+            ["datasets.docs-char.fields.text.language: there is no hyphenation dictionary 'english'", "en_US"],
+        ),
         ("corpora/docs/source", "docstring", ["corpora.docs", "docstring", "phrasebook"]),
         ("corpora/docs", "text.txt", ["corpora.docs: "]),
         ("runs", None, ["runs: should be a dictionary, found nothing (null)"]),

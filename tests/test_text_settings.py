@@ -3,9 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
-from unroll.text.settings import CharSettings, DatasetSettings, SharedField, SubwordSettings, WordSettings
+from unroll.text.settings import (
+    CharSettings,
+    DatasetSettings,
+    SharedField,
+    SubwordSettings,
+    SyllableSettings,
+    WordSettings,
+)
 
 CHAR = {"unit": "char"}
+SYLLABLE = {"unit": "syllable", "max_words": 10, "max_syllables": 5, "language": "en_US"}
 
 
 def make(fields, **more):
@@ -19,6 +27,7 @@ def make(fields, **more):
         ({"unit": "word"}, WordSettings(unit="word", max_size=None, min_count=1, tokenizer="joiner", lowercase=False)),
         ({"unit": "word", "column": "body", "max_size": 9}, WordSettings(unit="word", max_size=9)),
         ({"unit": "subword", "max_size": 300}, SubwordSettings(unit="subword", max_size=300, model="unigram")),
+        (SYLLABLE, SyllableSettings(unit="syllable", max_words=10, max_syllables=5, language="en_US", min_count=1)),
     ],
 )
 def test_a_field_is_a_unit_and_a_column(field, unit):
@@ -54,12 +63,19 @@ def test_settings_survive_their_own_dump():
         ({"unit": "subword"}, ("subword", "max_size"), "Field required"),
         ({"unit": "subword", "max_size": 260}, ("subword", "max_size"), "greater than 260"),
         ({"unit": "subword", "max_size": 300, "model": "wordpiece"}, ("subword", "model"), "'unigram' or 'bpe'"),
+        ({"unit": "syllable", "max_words": 1, "max_syllables": 1}, ("syllable", "language"), "Field required"),
+        (SYLLABLE | {"language": "en-US"}, ("syllable", "language"), "dictionary 'en-US'; did you mean 'en_US'?"),
+        (SYLLABLE | {"language": "xx"}, ("syllable", "language"), "dictionary 'xx' (there are: af, af_ZA, "),
+        (SYLLABLE | {"language": ""}, ("syllable", "language"), "no hyphenation dictionary ''"),
+        (SYLLABLE | {"max_words": -1}, ("syllable", "max_words"), "greater than or equal to 0"),
+        (SYLLABLE | {"max_syllables": None}, ("syllable", "max_syllables"), "valid integer"),
+        (SYLLABLE | {"words": 3}, ("syllable", "words"), "Extra inputs"),
         ({"share": "target", "unit": "char"}, ("shared", "unit"), "Extra inputs"),
         ({"unit": "char", "column": ""}, ("char", "column"), "at least 1 character"),
-        ({"unit": "words"}, (), "one of char, word, subword, or `share`"),
-        ({}, (), "one of char, word, subword, or `share`"),
-        ("char", (), "one of char, word, subword, or `share`"),
-        (None, (), "one of char, word, subword, or `share`"),
+        ({"unit": "words"}, (), "one of char, word, subword, syllable, or `share`"),
+        ({}, (), "one of char, word, subword, syllable, or `share`"),
+        ("char", (), "one of char, word, subword, syllable, or `share`"),
+        (None, (), "one of char, word, subword, syllable, or `share`"),
     ],
 )
 def test_a_mistake_in_a_field_is_told_once_where_it_is(field, place, words):

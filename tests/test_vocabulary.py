@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unroll.errors import UserError
-from unroll.text.settings import CharField, SubwordField, WordField
+from unroll.text.settings import CharField, SubwordField, SyllableField, WordField
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.spelling import END, ORDER, START, UNSEEN, SpellingModel
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.units import subword as subword_module
+from unroll.text.units import tokens as tokens_module
 from unroll.text.units import word as word_module
 from unroll.text.units.subword import SubwordVocabulary
 from unroll.text.vocabulary import build_vocabulary, load_vocabularies, printable
@@ -36,6 +37,8 @@ FIELDS = [
     WordField(unit="word", tokenizer="whitespace"),
     SubwordField(unit="subword", max_size=320),
     SubwordField(unit="subword", max_size=320, model="bpe"),
+    SyllableField(unit="syllable", max_words=8, max_syllables=8, language="en_US"),
+    SyllableField(unit="syllable", max_words=0, max_syllables=0, language="de", min_count=1),
 ]
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text(
     " \n\t\r\0\x1a\x1c.,x_￭￮▁<>01é\u0301\u093e\u3000", max_size=30
@@ -71,7 +74,7 @@ def test_any_text_comes_back_or_loses_only_counted_unknowns(vocabulary, text):
         assert vocabulary.decode(ids) == text
         assert charge == 0
     else:
-        assert vocabulary.unit in ("char", "word")
+        assert vocabulary.unit in ("char", "word", "syllable")
         assert charge > unknown * 0.1
         assert "<unk>" in vocabulary.decode(ids)
     if vocabulary.unit == "subword":
@@ -244,7 +247,7 @@ def test_spelling_is_learned_from_the_rarest_words(monkeypatch, tmp_path):
 
 def test_forgotten_chunks_change_nothing(monkeypatch):
     whole = build_vocabulary(TEXTS, WordField(unit="word"))
-    monkeypatch.setattr(word_module, "KEPT_CHUNKS", 2)
+    monkeypatch.setattr(tokens_module, "KEPT_CHUNKS", 2)
     small = build_vocabulary(TEXTS, WordField(unit="word"))
     assert small.tokens(range(len(small))) == whole.tokens(range(len(whole)))
     for text in TEXTS:
@@ -304,7 +307,9 @@ from pathlib import Path
 from unroll.text.settings import *
 from unroll.text.vocabulary import build_vocabulary
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").split("|")
-for n, field in enumerate((CharField(unit="char"), WordField(unit="word"), SubwordField(unit="subword", max_size=320))):
+fields = [CharField(unit="char"), WordField(unit="word"), SubwordField(unit="subword", max_size=320)]
+fields.append(SyllableField(unit="syllable", max_words=8, max_syllables=8, language="en_US"))
+for n, field in enumerate(fields):
     build_vocabulary(texts, field).save(Path(sys.argv[2]), str(n))
 """
 
@@ -322,7 +327,7 @@ def test_other_processes_write_the_same_bytes(tmp_path):
         )
         hashes.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(out).iterdir()})
     assert hashes[0] == hashes[1]
-    assert len(hashes[0]) == 4
+    assert len(hashes[0]) == 5
 
 
 def test_the_class_of_a_unit_is_found_by_name():

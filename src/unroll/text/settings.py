@@ -8,9 +8,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from unroll.settings import Settings
 from unroll.text.units.char import CharSettings
 from unroll.text.units.subword import SubwordSettings
+from unroll.text.units.syllable import SyllableSettings
 from unroll.text.units.word import WordSettings
 
-UnitSettings = CharSettings | WordSettings | SubwordSettings
+UnitSettings = CharSettings | WordSettings | SubwordSettings | SyllableSettings
 FIELD_SETS = ({"text"}, {"source", "target"})
 
 
@@ -29,6 +30,10 @@ class WordField(_Column, WordSettings):
 
 class SubwordField(_Column, SubwordSettings):
     """A field read piece by piece."""
+
+
+class SyllableField(_Column, SyllableSettings):
+    """A field read word by word, rare words syllable by syllable."""
 
 
 class SharedField(_Column):
@@ -50,11 +55,13 @@ FieldSettings = Annotated[
     Annotated[CharField, Tag("char")]
     | Annotated[WordField, Tag("word")]
     | Annotated[SubwordField, Tag("subword")]
+    | Annotated[SyllableField, Tag("syllable")]
     | Annotated[SharedField, Tag("shared")],
     Discriminator(
         _branch,
         custom_error_type="unit",
-        custom_error_message="a field has either `unit`, one of char, word, subword, or `share` with another field",
+        custom_error_message="a field has either `unit`, one of char, word, subword, syllable, "
+        "or `share` with another field",
     ),
 ]
 
@@ -97,10 +104,11 @@ class DatasetSettings(Settings):
         """The unit of a field that has one of its own, without its column."""
         stated = self.fields[field]
         assert not isinstance(stated, SharedField)
-        bare: Mapping[Literal["char", "word", "subword"], type[UnitSettings]] = {
+        bare: Mapping[Literal["char", "word", "subword", "syllable"], type[UnitSettings]] = {
             "char": CharSettings,
             "word": WordSettings,
             "subword": SubwordSettings,
+            "syllable": SyllableSettings,
         }
         return bare[stated.unit](**stated.model_dump(exclude={"column"}))
 

@@ -87,12 +87,13 @@ def _joined(parts: Sequence[str]) -> list[str]:
     """`parts` that stood side by side, with joiners: on the right part, or on the left where the right is a word."""
     tokens = [_escape(part) for part in parts]
     for n in range(1, len(parts)):
-        if _is_word(parts[n]):
+        if is_word(parts[n]):
             tokens[n - 1] += JOINER
         else:
             tokens[n] = JOINER + tokens[n]
     return tokens
 
 
-def _is_word(part: str) -> bool:
+def is_word(part: str) -> bool:
+    """Whether a part, or a token, is a word and no white space, punctuation mark or joiner."""
     return part[0].isalnum() or part[0] == "_"

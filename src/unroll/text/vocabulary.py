@@ -70,6 +70,7 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabula
     """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
     from unroll.text.units.char import CharVocabulary
     from unroll.text.units.subword import SubwordVocabulary
+    from unroll.text.units.syllable import SyllableVocabulary
     from unroll.text.units.word import WordVocabulary
 
     match settings.unit:
@@ -79,6 +80,8 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabula
             return WordVocabulary.build(texts, settings)
         case "subword":
             return SubwordVocabulary.build(texts, settings)
+        case "syllable":
+            return SyllableVocabulary.build(texts, settings)
 
 
 def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> dict[str, Vocabulary]:
@@ -120,9 +123,10 @@ def vocabulary_stems(folder: Path) -> dict[str, str]:
 def _load(folder: Path, stem: str) -> Vocabulary:
     from unroll.text.units.char import CharVocabulary
     from unroll.text.units.subword import SubwordVocabulary
+    from unroll.text.units.syllable import SyllableVocabulary
     from unroll.text.units.word import WordVocabulary
 
-    units: list[type[Vocabulary]] = [CharVocabulary, WordVocabulary, SubwordVocabulary]
+    units: list[type[Vocabulary]] = [CharVocabulary, WordVocabulary, SubwordVocabulary, SyllableVocabulary]
     stated = read_json(folder / f"{stem}.json")["unit"]
     return {unit.unit: unit for unit in units}[stated].load(folder, stem)
 
