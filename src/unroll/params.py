@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.mistakes import did_you_mean, readable
 from unroll.nn.device import ComputeSettings
@@ -21,7 +22,7 @@ from unroll.text.sources import AnyCorpus
 from unroll.training.settings import TrainSettings
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}}
+FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}, "ngram": {"text"}}
 
 
 class LanguageModelTraining(LanguageModelBatches, TrainSettings):
@@ -56,6 +57,18 @@ class Seq2SeqRun(Settings):
     """Decides first weights, dropout and the order of the data."""
 
 
+class NgramRun(Settings):
+    """An n-gram language model estimated from a dataset with the field `text`."""
+
+    dataset: str
+    """Name of an entry of `datasets`."""
+    model: NgramSettings
+    train: NgramTraining
+    evaluate: LanguageModelEvaluation
+    seed: int = Field(ge=0)
+    """Decides nothing: counting leaves nothing to chance."""
+
+
 def _kind(run: Any) -> str | None:
     if isinstance(run, Mapping):
         model = run.get("model")
@@ -64,11 +77,13 @@ def _kind(run: Any) -> str | None:
 
 
 Run = Annotated[
-    Annotated[LanguageModelRun, Tag("language_model")] | Annotated[Seq2SeqRun, Tag("seq2seq")],
+    Annotated[LanguageModelRun, Tag("language_model")]
+    | Annotated[Seq2SeqRun, Tag("seq2seq")]
+    | Annotated[NgramRun, Tag("ngram")],
     Discriminator(
         _kind,
         custom_error_type="kind",
-        custom_error_message="model.kind should be one of language_model, seq2seq",
+        custom_error_message="model.kind should be one of language_model, seq2seq, ngram",
     ),
 ]
 

@@ -13,6 +13,7 @@ from unroll.files import sha256
 from unroll.kinds import load_task
 from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
+from unroll.training.estimation import Estimable, Estimation
 from unroll.training.loop import Trainer
 
 
@@ -33,7 +34,9 @@ def train_run(
     """
     torch.manual_seed(run.seed)
     task = load_task(run.model.kind)(run.model, run.train, data, device)
-    trainer = Trainer(name, task, run.train, run.seed, device)
+    trainer = (
+        Estimation(name, task) if isinstance(task, Estimable) else Trainer(name, task, run.train, run.seed, device)
+    )
     best = trainer.fit()
     if not best.weights:
         raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
@@ -50,7 +53,9 @@ def train_run(
         "data_sha256": data.manifest["sha256"],
         "settings": run.model_dump(mode="json"),
         "cost": {
-            "parameters": sum(weights.numel() for weights in best.weights.values()),
+            # Integers are no parameters: an n-gram model's say which n-grams it has.
+            "parameters": sum(weights.numel() for weights in best.weights.values() if weights.is_floating_point()),
+            "memory_bytes": sum(weights.nbytes for weights in best.weights.values()),
             "steps": trainer.step,
         },
         "best": {"step": best.step, "valid_loss": best.loss},
