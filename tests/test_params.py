@@ -48,6 +48,14 @@ GOOD: dict[str, Any] = {
             "evaluate": {"metric": "bleu"},
             "seed": 1,
         },
+        "char-5gram": {
+            "dataset": "docs-char",
+            "init": "scratch",
+            "model": {"kind": "ngram", "order": 5},
+            "train": {},
+            "evaluate": {},
+            "seed": 1,
+        },
     },
 }
 MISSING = object()
@@ -78,6 +86,7 @@ def test_good_params_are_typed(tmp_path):
     assert params.runs["char-lstm"].model.hidden == 16
     assert params.runs["char-lstm"].train.lr == 0.01
     assert params.runs["translator"].train.epochs == 1
+    assert params.runs["char-5gram"].train.context == "text"
     assert params.datasets["phrases-en-de"].fields["target"].share == "source"
     assert params.compute.threads == 1
 
@@ -139,6 +148,12 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         ("runs/char-lstm/evaluate", None, ["runs.char-lstm.evaluate: ", "found nothing (null)"]),
         ("runs/char-lstm/dataset", "docs-chr", ["there is no dataset 'docs-chr'; did you mean 'docs-char'?"]),
         ("runs/char-lstm/dataset", "phrases-en-de", ["has the fields source, target; a language_model needs text"]),
+        ("runs/char-5gram/model/order", 0, ["runs.char-5gram.model.order: should be greater than or equal to 1"]),
+        ("runs/char-5gram/model/cell", "lstm", ["runs.char-5gram.model.cell: unknown key (there are: kind, order)"]),
+        ("runs/char-5gram/train/lr", 0.1, ["runs.char-5gram.train.lr: unknown key (there are: context)"]),
+        ("runs/char-5gram/train/context", "line", ["train.context: should be 'stream' or 'text', found 'line'"]),
+        ("runs/char-5gram/train", MISSING, ["runs.char-5gram.train: is missing"]),
+        ("runs/char-5gram/dataset", "phrases-en-de", ["has the fields source, target; a ngram needs text"]),
         ("runs/translator/dataset", "docs-char", ["has the fields text; a seq2seq needs source, target"]),
         ("datasets/docs-char/corpus", "dogs", ["there is no corpus 'dogs'; did you mean 'docs'?"]),
         ("datasets/docs-char/fields/text/unit", "chars", ["datasets.docs-char.fields.text", "char"]),

@@ -198,6 +198,31 @@ def test_a_new_run_is_an_entry_and_nothing_else(project):
     assert "lm-gru" in (project.folder / "report" / "comparison.md").read_text()
 
 
+NGRAM: dict[str, Any] = {
+    "dataset": "tiny-char",
+    "init": "scratch",
+    "model": {"kind": "ngram", "order": 3},
+    "train": {},
+    "evaluate": LANGUAGE_MODEL["evaluate"],
+    "seed": 1,
+}
+
+
+def test_a_run_without_gradients_goes_the_same_way(project):
+    project.edit("runs/lm-3gram", NGRAM)
+    assert project.repro() == ["train@lm-3gram", "evaluate@lm-3gram", "track@lm-3gram", "compare"]
+    results = project.folder / "results" / "lm-3gram"
+    metrics = YAML(typ="safe").load((results / "metrics.json").read_text())
+    assert metrics["test"]["context"] == "text"
+    assert {"parameters", "model_bytes", "memory_bytes"} <= set(metrics["cost"])
+    assert (results / "figures" / "learning_curve.png").exists()
+    assert "| lm-3gram | ngram | char |" in (project.folder / "report" / "comparison.md").read_text()
+    project.edit("runs/lm-3gram/train", {"context": "stream"})
+    assert project.repro() == ["train@lm-3gram", "evaluate@lm-3gram", "track@lm-3gram", "compare"]
+    tables = YAML(typ="safe").load((project.folder / "report" / "comparison.json").read_text())["tables"]
+    assert set(tables["tiny"]["stream"]) == {"lm", "lm-3gram"}
+
+
 def turned(value: Any) -> Any:
     """The same dictionaries with their keys in the other order."""
     if isinstance(value, dict):

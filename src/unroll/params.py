@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag, ValidationError
 from ruamel.yaml import YAML
@@ -13,6 +13,7 @@ from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.kinds import SCRATCH
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.mistakes import did_you_mean, readable
 from unroll.nn.device import ComputeSettings
@@ -22,7 +23,7 @@ from unroll.text.sources import AnyCorpus
 from unroll.training.settings import TrainSettings
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}}
+FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}, "ngram": {"text"}}
 
 
 class LanguageModelTraining(LanguageModelBatches, TrainSettings):
@@ -60,6 +61,16 @@ class Seq2SeqRun(TrainedRun):
     evaluate: PairEvaluation
 
 
+class NgramRun(TrainedRun):
+    """An n-gram language model estimated from a dataset with the field `text`; its seed decides nothing."""
+
+    init: Literal["scratch"]
+    """An n-gram model is counted anew."""
+    model: NgramSettings
+    train: NgramTraining
+    evaluate: LanguageModelEvaluation
+
+
 def _kind(run: Any) -> str | None:
     if isinstance(run, Mapping):
         model = run.get("model")
@@ -68,11 +79,13 @@ def _kind(run: Any) -> str | None:
 
 
 Run = Annotated[
-    Annotated[LanguageModelRun, Tag("language_model")] | Annotated[Seq2SeqRun, Tag("seq2seq")],
+    Annotated[LanguageModelRun, Tag("language_model")]
+    | Annotated[Seq2SeqRun, Tag("seq2seq")]
+    | Annotated[NgramRun, Tag("ngram")],
     Discriminator(
         _kind,
         custom_error_type="kind",
-        custom_error_message="model.kind should be one of language_model, seq2seq",
+        custom_error_message="model.kind should be one of language_model, seq2seq, ngram",
     ),
 ]
 

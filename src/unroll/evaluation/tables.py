@@ -67,6 +67,7 @@ MEASURES = (
     Measure("length_ratio", "length\nratio", _plain(2)),
     Measure("parameters", "params", _count),
     Measure("model_bytes", "MB", _megabytes),
+    Measure("memory_bytes", "RAM\nMB", _megabytes),
     Measure("seconds", "train\ns", _plain(0)),
     Measure("tokens_per_second", "tokens/\ns", _plain(0)),
 )

@@ -1,7 +1,7 @@
 """The kinds of model, one folder each, loaded by name.
 
-A kind's folder holds `settings` (read without torch), `task` (what the training loop needs) and `predictor`
-(what evaluation and the command line need).
+A kind's folder holds `settings` (read without torch), `task` (what training needs) and `predictor` (what evaluation and
+the command line need).
 """
 
 from importlib import import_module
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     import torch
 
 SCRATCH = "scratch"  # in place of the name of a run to start from
-KindName = Literal["language_model", "seq2seq"]
+KindName = Literal["language_model", "seq2seq", "ngram"]
 
 
 def load_task(kind: KindName) -> Any:
-    """The class `Task` of a kind: see `unroll.training.loop.Task` for what it offers."""
+    """The class `Task` of a kind: it offers what `unroll.training.loop.Task` says, or `estimation.Estimable`."""
     return import_module(f"unroll.kinds.{kind}.task").Task
 
 

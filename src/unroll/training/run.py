@@ -14,6 +14,7 @@ from unroll.kinds import load_task
 from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
 from unroll.training.checkpoints import Checkpoints
+from unroll.training.estimation import Estimable, Estimation
 from unroll.training.loop import Trainer
 from unroll.training.start import start
 
@@ -40,11 +41,15 @@ def train_run(
     """
     torch.manual_seed(run.seed)
     task = load_task(run.model.kind)(run.model, run.train, data, device)
-    parent = start(name, run, task.network, init, vocabularies)
-    known = [data.manifest["sha256"], parent or "", *(sha256(path) for path in sorted(code))]
-    without = BUDGET if run.train.open_ended else set()
-    saved = Checkpoints(checkpoints / fingerprint(run, known, without))
-    trainer = Trainer(name, task, run.train, run.seed, device, saved)
+    known = [data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
+    trainer: Trainer | Estimation
+    if isinstance(task, Estimable):
+        trainer = Estimation(name, task)
+    else:
+        known.append(start(name, run, task.network, init, vocabularies) or "")
+        without = BUDGET if run.train.open_ended else set()
+        saved = Checkpoints(checkpoints / fingerprint(run, known, without))
+        trainer = Trainer(name, task, run.train, run.seed, device, saved)
     best = trainer.fit()
     if not best.weights:
         raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
@@ -61,7 +66,9 @@ def train_run(
         "data_sha256": data.manifest["sha256"],
         "settings": run.model_dump(mode="json"),
         "cost": {
-            "parameters": sum(weights.numel() for weights in best.weights.values()),
+            # Integers are no parameters: an n-gram model's say which n-grams it has.
+            "parameters": sum(weights.numel() for weights in best.weights.values() if weights.is_floating_point()),
+            "memory_bytes": sum(weights.nbytes for weights in best.weights.values()),
             "steps": trainer.step,
         },
         "best": {"step": best.step, "valid_loss": best.loss},
