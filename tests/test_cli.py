@@ -16,6 +16,7 @@ GOOD = {
     "runs": {
         f"lstm-{seed}": {
             "dataset": "tiny-char",
+            "init": "scratch",
             "model": {"kind": "language_model", "cell": "lstm", "embedding": 4, "hidden": 8},
             "train": {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 4},
             "evaluate": {},

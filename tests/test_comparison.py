@@ -52,7 +52,7 @@ class Project:
         train = {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 20}
         model = {"kind": "language_model", "cell": cell, "embedding": 4, "hidden": 8}
         self.runs[name] = LanguageModelRun.model_validate(
-            {"dataset": dataset, "model": model, "train": train, "evaluate": {}, "seed": seed}
+            {"dataset": dataset, "init": "scratch", "model": model, "train": train, "evaluate": {}, "seed": seed}
         )
         measures = {"perplexity": 5.0, "oov_rate": 0.01, "unit": "char", "context": "stream", **test}
         if bits is not None:
@@ -65,7 +65,14 @@ class Project:
         model = {"kind": "seq2seq", "cell": "gru", "embedding": 4, "hidden": 8}
         train = {"batch_size": 4, "lr": 0.01, "epochs": 2}
         self.runs[name] = Seq2SeqRun.model_validate(
-            {"dataset": dataset, "model": model, "train": train, "evaluate": {"metric": "bleu"}, "seed": 1}
+            {
+                "dataset": dataset,
+                "init": "scratch",
+                "model": model,
+                "train": train,
+                "evaluate": {"metric": "bleu"},
+                "seed": 1,
+            }
         )
         self.results(name, {"test": figures, "baseline": baseline, "signature": BLEU, **more})
 

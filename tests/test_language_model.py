@@ -167,3 +167,41 @@ def test_tied_weights_are_one_parameter(vocabulary):
     tied = LanguageModel(settings(tied=True), len(vocabulary))
     assert tied.output.weight is tied.embedding.weight
     assert tied(torch.tensor([[4, 5]]))[0].shape == (1, 2, 5)
+
+
+def test_one_hot_input_is_a_column_of_the_first_weights(vocabulary):
+    torch.manual_seed(1)
+    one_hot = LanguageModel(settings("elman").model_copy(update={"embedding": None}), len(vocabulary)).double()
+    ids = torch.tensor([[5, 9, 5]])
+    w_ih, _, b_ih, _ = one_hot.recurrent.layers[0].cell.weights()
+    inputs = one_hot.recurrent.layers[0].cell.inputs(one_hot.embed(ids))
+    torch.testing.assert_close(inputs[0], w_ih.t()[ids[0]] + b_ih)
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_penalties_and_smoothing_are_extra_to_the_loss(data, context):
+    """By the formulas of Merity et al. (2018) and Szegedy et al. (2016), over real positions alone."""
+    bptt = {"bptt": 7} if context == "stream" else {}
+    plain = LanguageModelBatches(context=context, batch_size=4, **bptt)
+    more = plain.model_copy(update={"activation_penalty": 2.0, "change_penalty": 3.0, "label_smoothing": 0.1})
+    torch.manual_seed(1)
+    task = Task(settings(), more, data, CPU)
+    task.network.double()
+    for segment, lengths in task.batches(np.random.default_rng(1)):
+        mask = segment.mask if segment.mask is not None else torch.ones_like(segment.inputs, dtype=torch.bool)
+        reading = task.network(segment.inputs)
+        h, logp = reading.top_BTO, task.network.output(reading.read_BTD).log_softmax(-1)
+        expected = 0.0
+        for row, column in mask.nonzero().tolist():
+            expected += 2.0 * h[row, column].pow(2).mean()
+            if column:
+                expected += 3.0 * (h[row, column] - h[row, column - 1]).pow(2).mean()
+            target = segment.targets[row, column]
+            expected += 0.1 * (logp[row, column, target] - logp[row, column].mean())
+        loss, _ = task.loss((segment, lengths), None)
+        torch.testing.assert_close(loss.extra, expected)
+        nats = -logp.gather(-1, segment.targets.unsqueeze(-1)).squeeze(-1)[mask].sum()
+        torch.testing.assert_close(loss.nats, nats)
+        task.network.eval()
+        assert task.loss((segment, lengths), None)[0].extra == 0.0
+        task.network.train()

@@ -20,7 +20,7 @@ from unroll.training.run import train_run
 CPU = torch.device("cpu")
 TEXTS = ["abba", "a", "the cat sat", "on a mat\nand slept", "bb", "x" * 40, "the cat slept"]
 CONTEXTS = ["text", "stream"]
-RUN = NgramRun(dataset="tiny", model={"kind": "ngram", "order": 3}, train={}, evaluate={}, seed=1)
+RUN = NgramRun(dataset="tiny", init="scratch", model={"kind": "ngram", "order": 3}, train={}, evaluate={}, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +36,12 @@ def predictor(data, context="text", order=4):
     vocabulary = data.vocabularies["text"]
     *_, stage = task(data, context, order).stages()
     return NgramPredictor(model_of(stage.weights, len(vocabulary)), vocabulary, context)
+
+
+def train(name, data, vocabularies, folder):
+    train_run(
+        name, RUN, data, vocabularies, folder / "scratch", [], CPU, folder / "model", folder, folder / "checkpoints"
+    )
 
 
 @pytest.mark.parametrize("context", CONTEXTS)
@@ -99,7 +105,7 @@ def trained(data, tmp_path_factory):
     """The run, trained twice."""
     folder = tmp_path_factory.mktemp("run")
     for name in ("once", "twice"):
-        train_run("lm", RUN, data, data.folder.parent / "vocab", [], CPU, folder / name / "model", folder / name)
+        train("lm", data, data.folder.parent / "vocab", folder / name)
     return folder
 
 
@@ -138,5 +144,5 @@ def test_the_same_text_gives_the_same_bytes(trained):
 
 def test_a_person_is_told_where_discounts_are_made_up(tmp_path, capsys):
     data = text_dataset(tmp_path, ["ab"], {"unit": "char"})
-    train_run("lm", RUN, data, tmp_path / "vocab", [], CPU, tmp_path / "model", tmp_path)
+    train("lm", data, tmp_path / "vocab", tmp_path)
     assert "lm  the counts of 1-grams define no discounts; 0.5, 1.0, 1.5 are used" in capsys.readouterr().err

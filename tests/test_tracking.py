@@ -18,6 +18,7 @@ from unroll.tracking import open_store, project_root, track_run, tracking_uri
 ROOT = Path(__file__).parent.parent
 SETTINGS = {
     "dataset": "tiny-char",
+    "init": "scratch",
     "model": {"kind": "language_model", "cell": "gru", "embedding": 4, "hidden": 8},
     "train": {"context": "stream", "bptt": 8, "batch_size": 4, "lr": 0.01, "steps": 20},
     "evaluate": {"samples": 2, "prompts": ["", "The "]},
@@ -60,6 +61,7 @@ class Project:
             "fingerprint": "0123456789abcdef",
             "seed": 3,
             "dataset": "tiny-char",
+            "init": "scratch",
             "corpus": "tiny",
             "licence": "CC0",
             "max_length": 30,
@@ -148,6 +150,7 @@ def test_everything_is_logged(project):
         params.items()
         >= {
             "dataset": "tiny-char",
+            "init": "scratch",
             "model.cell": "gru",
             "train.lr": "0.01",
             "train.epochs": "null",
