@@ -28,11 +28,11 @@ check: $(INSTALLED)
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-# Installs again only when what is asked for has changed.
+# Installs again only when what is asked for has changed. What is used is compiled then; all of it would take a minute.
 $(INSTALLED): pyproject.toml requirements/lock.txt
 	@test -x $(BIN)/pip || { $(PYTHON) -c 'import sys; v = sys.version_info; \
 	    sys.exit(0 if (3, 11) <= v < (3, 14) else "error: $(PYTHON) is Python %d.%d; unroll needs 3.11 to 3.13:" \
 	    " make PYTHON=python3.12" % v[:2])' && $(PYTHON) -m venv .venv; }
 	@echo "Installing into .venv (some minutes the first time) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements/lock.txt -e ".[dev,corpus]"
+	@$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements/lock.txt -e ".[dev,corpus]"
 	@touch $@

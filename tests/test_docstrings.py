@@ -82,7 +82,7 @@ def test_every_kind_of_docstring_without_importing(install: Install) -> None:
         """Not a docstring."""
     '''
     install("fake", {"fake/a.py": source})
-    found = [" ".join(item.text.split()) for item in docstrings("fake", find_package("fake"))]
+    found = [" ".join(item.text.split()) for item in docstrings({"fake": find_package("fake")})]
     assert found == ["Module.", "Class.", "Method.", "Inside.", "Added.", "cos() is {x}. More.", "Tangent."]
 
 
@@ -90,7 +90,7 @@ def test_tests_vendored_and_generated_modules_are_skipped(install: Install) -> N
     skipped = ["tests/a.py", "_vendor/a.py", "vendored_templates/a.py", "test_a.py", "conftest.py", "a_pb2.py", "a.pyi"]
     names = [*skipped, "b.py", "a.py", "sub/a.py"]
     install("fake", {f"fake/{name}": '"""Text."""' for name in names} | {"fake/bad.py": "def f(:"})
-    found = [item.module for item in docstrings("fake", find_package("fake"))]
+    found = [item.module for item in docstrings({"fake": find_package("fake")})]
     assert found == ["fake/a.py", "fake/b.py", "fake/sub/a.py"]
 
 

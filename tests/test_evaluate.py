@@ -44,7 +44,7 @@ class Uniform:
     def score(self, texts):
         return [SimpleNamespace(nats=self.nats * (len(t.split()) + 1), tokens=len(t.split()) + 1) for t in texts]
 
-    def generate(self, prompts, *, max_tokens, temperature, seed):
+    def generate(self, prompts, *, max_tokens, sampling, seed):
         return [f"{prompt}a b new `word`" for prompt in prompts]
 
 

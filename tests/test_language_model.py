@@ -7,6 +7,7 @@ import pytest
 import torch
 from builders import text_dataset
 
+from unroll.kinds.generation import Sampling
 from unroll.kinds.language_model import predictor as predictor_module
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.predictor import LanguageModelPredictor
@@ -142,13 +143,13 @@ def test_an_untrained_output_is_near_uniform_and_a_zero_output_is_uniform(networ
 
 def test_generation_depends_on_prompt_place_and_seed_alone(network, vocabulary):
     predictor = LanguageModelPredictor(network, vocabulary, "stream", CPU)
-    texts = predictor.generate(["ab", "", "ab"], max_tokens=30, temperature=1.0, seed=3)
+    texts = predictor.generate(["ab", "", "ab"], max_tokens=30, sampling=Sampling(), seed=3)
     assert texts[0].startswith("ab") and texts[2].startswith("ab")
     assert texts[0] != texts[2]
-    assert predictor.generate(["ab"], max_tokens=30, temperature=1.0, seed=3) == texts[:1]
-    assert predictor.generate(["ab"], max_tokens=30, temperature=1.0, seed=4) != texts[:1]
+    assert predictor.generate(["ab"], max_tokens=30, sampling=Sampling(), seed=3) == texts[:1]
+    assert predictor.generate(["ab"], max_tokens=30, sampling=Sampling(), seed=4) != texts[:1]
     assert all("<" not in text for text in texts)
-    assert len(predictor.generate([""], max_tokens=5, temperature=1.0, seed=1)[0]) <= 5
+    assert len(predictor.generate([""], max_tokens=5, sampling=Sampling(), seed=1)[0]) <= 5
 
 
 def test_generated_tokens_follow_the_distribution(network, vocabulary):
@@ -156,7 +157,7 @@ def test_generated_tokens_follow_the_distribution(network, vocabulary):
         network.output.weight.zero_()
         network.output.bias.zero_()
     predictor = LanguageModelPredictor(network, vocabulary, "text", CPU)
-    first = [predictor.generate([""], max_tokens=1, temperature=1.0, seed=seed)[0] for seed in range(800)]
+    first = [predictor.generate([""], max_tokens=1, sampling=Sampling(), seed=seed)[0] for seed in range(800)]
     allowed = len(vocabulary) - 3  # PAD, BOS and UNK are never produced; EOS gives the empty text
     counts = {text: first.count(text) for text in set(first)}
     assert len(counts) == allowed

@@ -10,6 +10,7 @@ import torch
 from builders import text_dataset
 
 from unroll.kinds import load_model
+from unroll.kinds.generation import Sampling
 from unroll.kinds.ngram.predictor import NgramPredictor, model_of
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.ngram.task import Task
@@ -78,13 +79,15 @@ def test_in_a_stream_a_text_is_read_after_the_one_before_it(data):
 def test_generation_depends_on_prompt_place_and_seed_alone_and_writes_no_specials(data, context, order):
     model = predictor(data, context, order)
     prompts = ["ab", "", *["ab"] * 8]
-    texts = model.generate(prompts, max_tokens=60, temperature=1.5, seed=3)
+    texts = model.generate(prompts, max_tokens=60, sampling=Sampling(1.5), seed=3)
     assert all(text.startswith(prompt) for text, prompt in zip(texts, prompts, strict=True))
     assert len(set(texts[2:])) > 1
-    assert model.generate(prompts[:3], max_tokens=60, temperature=1.5, seed=3) == texts[:3]
-    assert model.generate(prompts, max_tokens=60, temperature=1.5, seed=4) != texts
+    assert model.generate(prompts[:3], max_tokens=60, sampling=Sampling(1.5), seed=3) == texts[:3]
+    assert model.generate(prompts, max_tokens=60, sampling=Sampling(1.5), seed=4) != texts
     ids = [
-        token for seed in range(100) for token in model.sample(np.array([UNK]), 50, 5.0, np.random.default_rng(seed))
+        token
+        for seed in range(100)
+        for token in model.sample(np.array([UNK]), 50, Sampling(5.0), np.random.default_rng(seed))
     ]
     assert len(set(ids)) == len(model.vocabulary) - 4
     assert not {PAD, UNK, BOS, EOS} & set(ids)
@@ -93,7 +96,7 @@ def test_generation_depends_on_prompt_place_and_seed_alone_and_writes_no_special
 def test_generated_tokens_follow_the_distribution(data):
     model = predictor(data, order=2)
     nothing = np.array([], dtype=np.int64)
-    first = [next(model.sample(nothing, 1, 0.5, np.random.default_rng(seed)), EOS) for seed in range(2000)]
+    first = [next(model.sample(nothing, 1, Sampling(0.5), np.random.default_rng(seed)), EOS) for seed in range(2000)]
     p = 10 ** (2 * model.model.distribution(np.array([BOS])))
     p[UNK] = 0
     p /= p.sum()

@@ -19,6 +19,7 @@ from unroll.evaluation.samples import SHOWN, Pair, language_model_page, pair_pag
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.evaluation.words import words
 from unroll.files import read_json, whole_file, whole_folder, write_json
+from unroll.kinds.generation import Sampling
 from unroll.text.encoded import EncodedDataset
 from unroll.text.specials import EOS, SPECIALS
 
@@ -95,7 +96,7 @@ def language_model_findings(
     measures, rows = measure(predictor, texts)
     prompts = [settings.prompts[n % len(settings.prompts)] for n in range(settings.samples)]
     generated = predictor.generate(
-        prompts, max_tokens=settings.sample_tokens, temperature=settings.temperature, seed=settings.seed
+        prompts, max_tokens=settings.sample_tokens, sampling=Sampling(settings.temperature), seed=settings.seed
     )
     written = [words(text.removeprefix(prompt)) for prompt, text in zip(prompts, generated, strict=True)]
     real = real_sample(texts, sum(map(len, written)), settings.seed)

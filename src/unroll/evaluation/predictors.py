@@ -6,17 +6,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.kinds.generation import Sampling, TextScore
 from unroll.kinds.seq2seq.settings import DecodeSettings
 from unroll.text.vocabulary import Vocabulary
-
-
-class TextScore(Protocol):
-    """What a language model says of one text: nats over all its tokens, its end included."""
-
-    @property
-    def nats(self) -> float: ...
-    @property
-    def tokens(self) -> int: ...
 
 
 class LanguageModel(Protocol):
@@ -30,7 +22,7 @@ class LanguageModel(Protocol):
     def score(self, texts: Sequence[str]) -> Sequence[TextScore]:
         """One score a text, in order."""
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seed: int) -> Sequence[str]:
+    def generate(self, prompts: Sequence[str], *, max_tokens: int, sampling: Sampling, seed: int) -> Sequence[str]:
         """Each prompt with its continuation behind it."""
 
 

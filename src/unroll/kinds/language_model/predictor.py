@@ -4,33 +4,27 @@ B batch, T time, V vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from unroll.kinds.bundle import Bundle, put_weights
+from unroll.kinds.generation import Generator, Sampling, TextScore, draw
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.nn.losses import token_nats
 from unroll.nn.recurrent import StackState
 from unroll.text.batches import pad_rows
-from unroll.text.specials import BOS, EOS, PAD, UNK
+from unroll.text.specials import EOS
 from unroll.text.vocabulary import Vocabulary
 
 ROWS = 64  # texts scored side by side
 STEPS = 512  # positions of them computed at once
 
 
-class TextScore(NamedTuple):
-    """Negative log-likelihood of one text in nats, over its tokens and its end."""
-
-    nats: float
-    tokens: int
-
-
-class LanguageModelPredictor:
+class LanguageModelPredictor(Generator):
     """Scores and generates text; a text is cut nowhere and scored the same in any company."""
 
     task = "language_model"
@@ -87,34 +81,17 @@ class LanguageModelPredictor:
             nats[:, start : start + STEPS] = piece.view(targets.shape).cpu().numpy()
         return [row[:length] for row, length in zip(nats, lengths_B.tolist(), strict=True)]
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
-        """Each prompt with its continuation, sampled until the text ends or has `max_tokens` new tokens.
-
-        A continuation depends on its prompt, its place among the prompts and the seed alone. The unknown word is
-        never generated.
-        """
-        texts = []
-        for place, prompt in enumerate(prompts):
-            ids = self.vocabulary.encode(prompt)
-            tokens = list(self.sample(ids, max_tokens, temperature, np.random.default_rng((seed, place))))
-            texts.append(self.vocabulary.decode([*ids.tolist(), *tokens]))
-        return texts
-
     @torch.inference_mode()
     def sample(
-        self, prompt: NDArray[np.int64], max_tokens: int, temperature: float, random: np.random.Generator
+        self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token from softmax(logits / temperature), by inverting its distribution function."""
+        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
         state: StackState | None = None
         ids_1T = torch.from_numpy(np.append(EOS, prompt)).unsqueeze(0).to(self.device)
         for _ in range(max_tokens):
             reading = self.network(ids_1T, state)
             state = reading.state
-            logits_V = self.network.output(reading.read_BTD[0, -1]).double() / temperature
-            logits_V[[PAD, UNK, BOS]] = -torch.inf
-            cumulative_V = logits_V.softmax(0).cumsum(0)
-            draw = torch.tensor(random.random(), dtype=torch.float64, device=self.device)
-            token = int(torch.searchsorted(cumulative_V, draw * cumulative_V[-1], right=True))
+            token = draw(self.network.output(reading.read_BTD[0, -1]).double().cpu().numpy(), sampling, random)
             if token == EOS:
                 return
             yield token

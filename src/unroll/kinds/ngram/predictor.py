@@ -5,7 +5,6 @@ T tokens, V vocabulary.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,20 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unroll.kinds.bundle import Bundle
+from unroll.kinds.generation import Generator, Sampling, TextScore, draw
 from unroll.kinds.ngram.counts import Context, read_tokens
 from unroll.kinds.ngram.model import NgramModel, Table
-from unroll.text.specials import BOS, EOS, PAD, UNK
+from unroll.text.specials import BOS, EOS
 from unroll.text.vocabulary import Vocabulary
 
 
-class TextScore(NamedTuple):
-    """Negative log-likelihood of one text in nats, over its tokens and its end."""
-
-    nats: float
-    tokens: int
-
-
-class NgramPredictor:
+class NgramPredictor(Generator):
     """Scores and generates text; with `context` "text" a text scores the same in any company."""
 
     task = "language_model"
@@ -50,29 +43,13 @@ class NgramPredictor:
         sums = np.add.reduceat(nats, np.cumsum(lengths_with_end) - lengths_with_end)
         return list(map(TextScore, sums.tolist(), lengths_with_end.tolist()))
 
-    def generate(self, prompts: Sequence[str], *, max_tokens: int, temperature: float, seed: int) -> list[str]:
-        """Each prompt with its continuation, sampled until the text ends or has `max_tokens` new tokens.
-
-        A continuation depends on its prompt, its place among the prompts and the seed alone. The unknown token is
-        never generated.
-        """
-        texts = []
-        for place, prompt in enumerate(prompts):
-            ids = self.vocabulary.encode(prompt)
-            tokens = list(self.sample(ids, max_tokens, temperature, np.random.default_rng((seed, place))))
-            texts.append(self.vocabulary.decode([*ids.tolist(), *tokens]))
-        return texts
-
     def sample(
-        self, prompt: NDArray[np.int64], max_tokens: int, temperature: float, random: np.random.Generator
+        self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token from p^(1 / temperature), normalised, by inverting its distribution function."""
+        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
         text = [EOS if self.context == "stream" else BOS, *prompt.tolist()]
         for _ in range(max_tokens):
-            logits_V = self.model.distribution(np.array(text[-self.model.order :])) * math.log(10) / temperature
-            logits_V[[PAD, UNK, BOS]] = -np.inf
-            cumulative_V = np.exp(logits_V - logits_V.max()).cumsum()
-            token = int(np.searchsorted(cumulative_V, random.random() * cumulative_V[-1], side="right"))
+            token = draw(self.model.distribution(np.array(text[-self.model.order :])) * math.log(10), sampling, random)
             if token == EOS:
                 return
             yield token

@@ -92,9 +92,8 @@ def read(settings: CorpusSettings) -> Corpus:
 def _rows(settings: CorpusSettings, packages: Mapping[str, Distribution]) -> Iterator[Row]:
     wanted = _pair if settings.fields else _text
     texts = [
-        _Text(_split(settings.seed, found.module), name, found.module, found.line, columns)
-        for name, package in packages.items()
-        for found in docstrings(name, package)
+        _Text(_split(settings.seed, found.module), found.package, found.module, found.line, columns)
+        for found in docstrings(packages)
         if (columns := wanted(found.text))
     ]
     texts.sort(key=lambda text: (SPLITS.index(text.split), text.package, text.module, text.line))

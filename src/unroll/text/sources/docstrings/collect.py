@@ -5,7 +5,8 @@ import gc
 import importlib.metadata
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeGuard
@@ -26,6 +27,7 @@ SKIPPED_SUFFIXES = ("_test.py", "_pb2.py", "_pb2_grpc.py", "_generated.py")
 DOCUMENTING_CALLS = frozenset({"add_docstr", "add_newdoc", "add_docstr_all", "add_newdoc_for_scalar_type"})
 
 PLACEHOLDER = re.compile(r"(?<!\{)\{\w*\} ?|%\(\w+\)s ?")
+CHUNK = 32  # files that a process is given at a time
 BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")  # where statements hold statements
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -79,15 +81,23 @@ def licence_of(package: importlib.metadata.Distribution) -> str:
     return " AND ".join(expression or short or named) or "not stated"
 
 
-def docstrings(name: str, package: importlib.metadata.Distribution) -> Iterator[Docstring]:
-    """Every docstring of the package, by module and line."""
-    for module in python_files(package):
-        path = Path(str(package.locate_file(module)))
+def docstrings(packages: Mapping[str, importlib.metadata.Distribution]) -> Iterator[Docstring]:
+    """Every docstring of the packages, by package, module and line, read by as many processes as there are cores."""
+    modules = [(name, module) for name, package in packages.items() for module in python_files(package)]
+    paths = [Path(str(packages[name].locate_file(module))) for name, module in modules]
+    for (name, _), path in zip(modules, paths, strict=True):
         if not path.is_file():
             raise UserError(f"packages: '{name}' should have {path}; `pip install --force-reinstall {name}`")
-        tree = _parse(path.read_bytes())
-        for line, text in sorted(_strings(tree)) if tree else ():
-            yield Docstring(name, module, line, text)
+    with ProcessPoolExecutor() as pool:
+        found = pool.map(_documented_lines, paths, chunksize=CHUNK)
+        for (name, module), lines in zip(modules, found, strict=True):
+            for line, text in lines:
+                yield Docstring(name, module, line, text)
+
+
+def _documented_lines(path: Path) -> list[tuple[int, str]]:
+    tree = _parse(path.read_bytes())
+    return sorted(_strings(tree)) if tree else []
 
 
 def _parse(code: bytes) -> ast.Module | None:

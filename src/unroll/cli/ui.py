@@ -1,68 +1,17 @@
-"""The command line: what a person asks for beside `dvc repro`. Commands import what they need when they run."""
+"""The command `ui`: MLflow, for this machine's browser alone."""
 
 import os
 import socket
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unroll import errors
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 FIRST_PORT, PORTS = 5000, 20
-WIDE = 160  # columns of a table that goes into a file or a pipe
 
 
-def main() -> None:
-    """The program `unroll`."""
-    errors.run(app)
-
-
-@app.callback()
-def unroll() -> None:
-    """Train, evaluate and compare recurrent language models and sequence-to-sequence models.
-
-    Everything is said in params.yaml; `dvc repro` runs what has changed.
-    """
-
-
-@app.command()
-def check(
-    params: Annotated[Path, typer.Option(help="file to check")] = Path("params.yaml"),
-) -> None:
-    """Tell every mistake in params.yaml at once."""
-    from unroll.params import load
-
-    found = load(params)
-    counts = (
-        f"{len(entries)} {one if len(entries) == 1 else many}"
-        for entries, one, many in (
-            (found.corpora, "corpus", "corpora"),
-            (found.datasets, "dataset", "datasets"),
-            (found.runs, "run", "runs"),
-        )
-    )
-    print(f"{params}: {', '.join(counts)}: all well")
-
-
-@app.command()
-def compare() -> None:
-    """Print tables of all runs that have results."""
-    from rich.console import Console
-
-    from unroll.evaluation.comparison import compare as compare_runs
-    from unroll.params import load
-
-    settings = load()
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
-    console.print(compare_runs(settings.runs, settings.datasets, Path("results")).to_terminal())
-
-
-@app.command()
 def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="by default the first free one from 5000")] = None,
 ) -> None:

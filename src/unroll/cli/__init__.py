@@ -1,0 +1,27 @@
+"""The command line: what a person asks for beside `dvc repro`. Commands import what they need when they run."""
+
+import typer
+
+from unroll import errors
+from unroll.cli.project import check, compare
+from unroll.cli.text import evaluate, generate, score
+from unroll.cli.ui import ui
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """The program `unroll`."""
+    errors.run(app)
+
+
+@app.callback()
+def unroll() -> None:
+    """Train, evaluate and compare recurrent language models and sequence-to-sequence models.
+
+    Everything is said in params.yaml; `dvc repro` runs what has changed.
+    """
+
+
+for command in (check, generate, score, evaluate, compare, ui):
+    app.command()(command)

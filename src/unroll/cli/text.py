@@ -1,0 +1,141 @@
+"""Commands that use a finished run: generate, score, evaluate."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unroll.errors import UserError
+
+Run = Annotated[str, typer.Argument(help="a finished run of params.yaml, or the folder of a bundle")]
+
+
+def generate(
+    run: Run,
+    prompt: Annotated[str, typer.Option(help="what the text begins with")] = "",
+    length: Annotated[int, typer.Option(min=1, help="tokens at most, the prompt not counted")] = 400,
+    temperature: Annotated[float, typer.Option(help="below 1 likely tokens become likelier")] = 1.0,
+    top_k: Annotated[int | None, typer.Option(min=1, help="draw among so many likeliest tokens")] = None,
+    top_p: Annotated[float | None, typer.Option(help="draw among the likeliest that have this share")] = None,
+    count: Annotated[int, typer.Option(min=1, help="texts")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="the same one writes the same")] = 1,
+) -> None:
+    """Let a language model write, and show it as it is made; an empty line parts several texts."""
+    for name, value, bound in (("temperature", temperature, None), ("top-p", top_p, 1.0)):
+        if value is not None and not (value > 0 and (bound is None or value <= bound)):
+            raise UserError(f"--{name} {value}: should be above 0" + (f" and at most {bound:g}" if bound else ""))
+    model = _language_model(run)
+    from unroll.kinds.generation import Sampling
+
+    unknown = sorted(set(model.vocabulary.unknown_tokens(prompt)))
+    if unknown:
+        print(f"{run} has never seen {', '.join(map(repr, unknown))}; reads <unk> instead", file=sys.stderr)
+    for place in range(count):
+        if place:
+            print()
+        print(prompt, end="", flush=True)
+        for piece in model.stream(prompt, length, Sampling(temperature, top_k, top_p), (seed, place)):
+            print(piece, end="", flush=True)
+        print()
+
+
+def score(
+    run: Run,
+    as_json: Annotated[bool, typer.Option("--json", help="an object a line, with all measures")] = False,
+) -> None:
+    """Score each line of standard input by itself: log-probability in nats, perplexity a unit, bits per character.
+
+    A unit that cannot be undone has no bits per character: a dash.
+    """
+    model = _language_model(run)
+    from unroll.evaluation.language_model import measure
+
+    for line in _lines(sys.stdin.buffer, "standard input"):
+        found, _ = measure(model, [line])
+        if as_json:
+            print(json.dumps({"log_probability": -float(found["nll_nats"]), **found}), flush=True)
+        else:
+            bits = found.get("bits_per_char")
+            shown = "-" if bits is None else f"{bits:.4f}"
+            print(f"{-float(found['nll_nats']):.4f}\t{found.get('perplexity', float('inf')):.4f}\t{shown}", flush=True)
+
+
+def evaluate(
+    run: Run,
+    data: Annotated[Path, typer.Option(help="text file, a text a line; sources for an encoder-decoder")],
+    target: Annotated[Path | None, typer.Option(help="references, a line for each source")] = None,
+) -> None:
+    """The measures of a finished run on any text, as JSON; those of `dvc repro` are in results/."""
+    model, info = _load(run)
+    texts = list(_lines(data.open("rb") if data.is_file() else None, str(data)))
+    if not texts:
+        raise UserError(f"{data}: has no line")
+    if model.task == "language_model":
+        from unroll.evaluation.language_model import measure
+
+        if target is not None:
+            raise UserError("--target: belongs to encoder-decoders; a language model reads --data alone")
+        found: dict[str, Any] = measure(model, texts)[0]
+    else:
+        found = _pair_measures(model, info, texts, data, target)
+    print(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+def _pair_measures(model: Any, info: dict[str, Any], sources: list[str], data: Path, target: Path | None) -> Any:
+    from unroll.evaluation.pairs import one_line, score_pairs
+    from unroll.evaluation.settings import PairEvaluation
+
+    if target is None:
+        raise UserError("--target: is missing; an encoder-decoder needs references, a line for each source")
+    references = list(_lines(target.open("rb") if target.is_file() else None, str(target)))
+    if len(references) != len(sources):
+        raise UserError(f"{target}: has {len(references):,} lines, {data} {len(sources):,}; each source needs one")
+    settings = PairEvaluation(**info["settings"]["evaluate"])
+    lines = [one_line(hypothesis.text) for hypothesis in model.decode(sources, settings)]
+    scores = score_pairs(settings.metric, lines, list(map(one_line, references)), settings.language)
+    return {**scores.corpus, "signature": scores.signatures}
+
+
+def _load(run: str) -> tuple[Any, dict[str, Any]]:
+    """The model of a run, or of a bundle's folder, and what its bundle says of it."""
+    from unroll.files import read_json
+    from unroll.nn.device import ComputeSettings, prepare
+
+    folder = Path(run) if Path(run, "bundle.json").is_file() else Path("models", run)
+    if not (folder / "bundle.json").is_file():
+        from unroll.mistakes import did_you_mean
+
+        finished = sorted(path.parent.name for path in Path("models").glob("*/bundle.json"))
+        raise UserError(f"{run}: no finished run{did_you_mean(run, finished)}; dvc repro trains it")
+    compute = ComputeSettings()
+    if Path("params.yaml").is_file():
+        from unroll.params import load
+
+        compute = load().compute
+    device = prepare(compute)
+    from unroll.kinds import load_model
+
+    return load_model(folder, device), read_json(folder / "bundle.json")
+
+
+def _language_model(run: str) -> Any:
+    model, info = _load(run)
+    if model.task != "language_model":
+        raise UserError(f"{run}: a {info['kind']} turns one text into another; this needs a language model")
+    return model
+
+
+def _lines(file: Any, name: str) -> Iterator[str]:
+    """Lines as they come; a UTF-8 mistake is told by its place."""
+    if file is None:
+        raise UserError(f"{name}: no such file")
+    place = 0
+    for number, line in enumerate(file, start=1):
+        try:
+            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}: not UTF-8 at byte {place + error.start}, in line {number}") from None
+        place += len(line)

@@ -1,0 +1,85 @@
+"""Writing text with any language model: how a token is drawn, and text as it comes.
+
+V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unroll.text.specials import BOS, PAD, UNK
+from unroll.text.vocabulary import Vocabulary
+
+HALF = "\N{REPLACEMENT CHARACTER}"  # how the bytes of an unfinished character are shown
+
+
+class TextScore(NamedTuple):
+    """Negative log-likelihood of one text in nats, over its tokens and its end."""
+
+    nats: float
+    tokens: int
+
+
+class Sampling(NamedTuple):
+    """How a token is drawn."""
+
+    temperature: float = 1.0
+    """Logits are divided by it."""
+    top_k: int | None = None
+    """Only the likeliest `top_k` tokens; Fan et al. (2018)."""
+    top_p: float | None = None
+    """Only the likeliest tokens that together have this share of what `top_k` leaves; Holtzman et al. (2020)."""
+
+
+def draw(logits_V: NDArray[np.float64], sampling: Sampling, random: np.random.Generator) -> int:
+    """A token, never PAD, BOS or UNK, by inverting the distribution function of what may be drawn."""
+    logits_V = logits_V / sampling.temperature
+    logits_V[[PAD, UNK, BOS]] = -np.inf
+    p_V = np.exp(logits_V - logits_V.max())
+    if sampling.top_k is not None or sampling.top_p is not None:
+        kept = np.argsort(-p_V, kind="stable")[: sampling.top_k]
+        if sampling.top_p is not None:
+            mass = p_V[kept].cumsum()
+            kept = kept[: np.searchsorted(mass, sampling.top_p * mass[-1]) + 1]
+        allowed_V = np.zeros_like(p_V)
+        allowed_V[kept] = p_V[kept]
+        p_V = allowed_V
+    cumulative_V = p_V.cumsum()
+    return int(np.searchsorted(cumulative_V, random.random() * cumulative_V[-1], side="right"))
+
+
+class Generator(ABC):
+    """What every language model can do that can say which token comes next."""
+
+    vocabulary: Vocabulary
+
+    @abstractmethod
+    def sample(
+        self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
+    ) -> Iterator[int]:
+        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
+
+    def generate(self, prompts: Sequence[str], *, max_tokens: int, sampling: Sampling, seed: int) -> list[str]:
+        """Each prompt with its continuation; that depends on its prompt, its place among them and the seed alone."""
+        return [
+            prompt + "".join(self.stream(prompt, max_tokens, sampling, (seed, place)))
+            for place, prompt in enumerate(prompts)
+        ]
+
+    def stream(self, prompt: str, max_tokens: int, sampling: Sampling, seed: tuple[int, int]) -> Iterator[str]:
+        """The continuation of `prompt` in pieces, each as soon as no later token can change it."""
+        ids = self.vocabulary.encode(prompt)
+        tokens = ids.tolist()
+        before, shown = 0, len(tokens)  # what is shown is told apart from what is new by the tokens just before it
+        for token in self.sample(ids, max_tokens, sampling, np.random.default_rng(seed)):
+            tokens.append(token)
+            old, text = self.vocabulary.decode(tokens[before:shown]), self.vocabulary.decode(tokens[before:])
+            if len(text) > len(old) and text.startswith(old) and not text.endswith(HALF):
+                yield text[len(old) :]
+                before, shown = shown, len(tokens)
+        old, text = self.vocabulary.decode(tokens[before:shown]), self.vocabulary.decode(tokens[before:])
+        if len(text) > len(old) and text.startswith(old):
+            yield text[len(old) :]

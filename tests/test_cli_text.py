@@ -1,0 +1,123 @@
+"""The commands that use a finished run."""
+
+import json
+import math
+
+import pytest
+import torch
+from builders import pair_dataset, text_dataset
+from typer.testing import CliRunner
+
+from unroll.cli import app
+from unroll.errors import UserError
+from unroll.params import LanguageModelRun, NgramRun, Seq2SeqRun
+from unroll.training.run import train_run
+
+TEXTS = ["the cat sat", "a cat ran", "the dog sat on a mat"] * 3
+LM = {"kind": "language_model", "cell": "gru", "embedding": 4, "hidden": 8}
+RUNS = {
+    "lm": (LanguageModelRun, LM, {"context": "stream", "bptt": 8, "batch_size": 2, "lr": 0.01, "steps": 3}, {}),
+    "3gram": (NgramRun, {"kind": "ngram", "order": 3}, {"context": "stream"}, {}),
+    "translator": (
+        Seq2SeqRun,
+        {"kind": "seq2seq", "cell": "gru", "embedding": 4, "hidden": 8},
+        {"batch_size": 4, "lr": 0.01, "steps": 3},
+        {"metric": "bleu", "beam": 2},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    datasets = {
+        "text": text_dataset(folder / "text", TEXTS, {"unit": "char"}),
+        "pairs": pair_dataset(folder / "pairs", [("a b c", "c b a"), ("b a", "a b")] * 4),
+    }
+    for name, (kind, model, train, evaluate) in RUNS.items():
+        data = datasets["pairs" if name == "translator" else "text"]
+        run = kind(dataset="d", init="scratch", model=model, train=train, evaluate=evaluate, seed=1)
+        vocab, models, checkpoints = data.folder.parent / "vocab", folder / "models", folder / "checkpoints"
+        train_run(name, run, data, vocab, models, [], torch.device("cpu"), models / name, folder / name, checkpoints)
+    (folder / "new.txt").write_text("the cat ran\nÄ dog\n\nsat")
+    (folder / "new.target").write_text("x\ny\n\nz\n")
+    return folder
+
+
+@pytest.fixture
+def unroll(project, monkeypatch):
+    monkeypatch.chdir(project)
+
+    def call(*arguments, given: bytes = b"") -> str:
+        result = CliRunner().invoke(app, arguments, input=given)
+        if isinstance(result.exception, UserError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return call
+
+
+@pytest.mark.parametrize("run", ["lm", "3gram", "models/lm"])
+def test_generate_writes_the_same_for_the_same_seed(unroll, run):
+    written = unroll("generate", run, "--prompt", "the ", "--length", "30", "--count", "2", "--seed", "3")
+    assert written == unroll("generate", run, "--prompt", "the ", "--length", "30", "--count", "2", "--seed", "3")
+    assert written != unroll("generate", run, "--prompt", "the ", "--length", "30", "--count", "2", "--seed", "4")
+    first, second = written.split("\n\n")
+    assert first.startswith("the ") and second.startswith("the ") and first != second
+    assert len(unroll("generate", run, "--length", "5")) <= 6
+
+
+def test_generate_greedily_is_what_top_k_1_gives(unroll):
+    greedy = unroll("generate", "3gram", "--prompt", "the", "--top-k", "1", "--length", "20")
+    assert greedy == unroll("generate", "3gram", "--prompt", "the", "--top-p", "1e-9", "--length", "20", "--seed", "9")
+
+
+def test_a_prompt_with_characters_never_seen_is_told(project, monkeypatch, unroll):
+    result = CliRunner().invoke(app, ["generate", "lm", "--prompt", "Ä Q", "--length", "3"])
+    assert result.exit_code == 0
+    assert "lm has never seen 'Q', 'Ä'; reads <unk> instead" in result.stderr
+    assert result.stdout.startswith("Ä Q")
+
+
+@pytest.mark.parametrize("run", ["lm", "3gram"])
+def test_a_score_does_not_depend_on_the_other_lines(unroll, run):
+    lines = [b"the cat sat\n", b"\n", "Ä dog\n".encode(), b"a mat"]
+    together = unroll("score", run, given=b"".join(lines)).splitlines()
+    assert together == [unroll("score", run, given=line).strip("\n") for line in lines]
+    nats, perplexity, bits = map(float, together[0].split("\t"))
+    assert perplexity == pytest.approx(math.exp(-nats / 12), rel=1e-3)
+    assert bits == pytest.approx(-nats / 12 / math.log(2), rel=1e-3)
+
+
+def test_scores_as_json_have_every_measure(unroll):
+    first, second = map(json.loads, unroll("score", "lm", "--json", given=b"the cat\nQ\n").splitlines())
+    assert first["log_probability"] == -first["nll_nats"]
+    assert first["chars"] == 8
+    assert second["oov_rate"] == 1.0 and second["unknown_nats"] > 0
+
+
+def test_evaluate_measures_a_new_text(unroll, project):
+    found = json.loads(unroll("evaluate", "lm", "--data", "new.txt"))
+    assert (found["texts"], found["chars"], found["context"]) == (4, 12 + 6 + 1 + 4, "stream")
+    pairs = json.loads(unroll("evaluate", "translator", "--data", "new.txt", "--target", "new.target"))
+    assert {"bleu", "chrf", "exact", "signature"} <= pairs.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "message"),
+    [
+        (["generate", "ln"], b"", "ln: no finished run; did you mean 'lm'?"),
+        (["generate", "translator"], b"", "translator: a seq2seq turns one text into another"),
+        (["generate", "lm", "--temperature", "0"], b"", "--temperature 0.0: should be above 0"),
+        (["generate", "lm", "--top-p", "1.5"], b"", "--top-p 1.5: should be above 0 and at most 1"),
+        (["score", "lm"], b"good\nb\xff\n", "standard input: not UTF-8 at byte 6, in line 2"),
+        (["evaluate", "lm", "--data", "missing.txt"], b"", "missing.txt: no such file"),
+        (["evaluate", "lm", "--data", "new.txt", "--target", "new.txt"], b"", "--target: belongs to encoder-decoders"),
+        (["evaluate", "translator", "--data", "new.txt"], b"", "--target: is missing"),
+    ],
+)
+def test_mistakes_are_told(unroll, arguments, given, message):
+    with pytest.raises(UserError) as caught:
+        unroll(*arguments, given=given)
+    assert message in str(caught.value)
