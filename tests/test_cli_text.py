@@ -107,7 +107,7 @@ def test_evaluate_measures_a_new_text(unroll, project):
 @pytest.mark.parametrize(
     ("arguments", "given", "message"),
     [
-        (["generate", "ln"], b"", "ln: no finished run; did you mean 'lm'?"),
+        (["generate", "3-gram"], b"", "3-gram: no finished run; did you mean '3gram'?"),
         (["generate", "translator"], b"", "translator: a seq2seq turns one text into another"),
         (["generate", "lm", "--temperature", "0"], b"", "--temperature 0.0: should be above 0"),
         (["generate", "lm", "--top-p", "1.5"], b"", "--top-p 1.5: should be above 0 and at most 1"),
