@@ -26,6 +26,18 @@ ACTIVATIONS: dict[OutputActivationName, Callable[[Tensor], Tensor]] = {
     "linear": lambda z: z,
 }
 
+# The derivative of each activation in terms of its result; that of crelu needs both halves of it.
+SLOPES: dict[OutputActivationName, Callable[[Tensor], Tensor]] = {
+    "tanh": lambda h: 1 - h * h,
+    "relu": lambda h: (h > 0).to(h.dtype),
+    "relu6": lambda h: ((h > 0) & (h < 6)).to(h.dtype),
+    "elu": lambda h: h.clamp(max=0) + 1,
+    "softplus": lambda h: -torch.expm1(-h),
+    "softsign": lambda h: (1 - h.abs()).square(),
+    "sigmoid": lambda h: h * (1 - h),
+    "linear": torch.ones_like,
+}
+
 
 def before(activation: OutputActivationName, width: int) -> int:
     """Units that `activation` turns into `width` units."""

@@ -2,8 +2,8 @@
 
 B batch, I input size, H hidden size, O output size, G gates. A state is a tuple of tensors with B rows, what the layer
 hands on first. A tick starts from `a_BG`, the input's share W x + b of all gates, which `inputs` computes for all
-steps at once. Where torch.nn computes the same mathematics, `library` is its layer, whose parameters the cell uses,
-so that `Layer` in recurrent.py may run either.
+steps at once. Where torch.nn computes the same mathematics, `library` is its layer, whose parameters the cell uses; and
+`steps`, where a cell has it, computes all ticks with a gradient written by hand: `Layer` in recurrent.py may run any.
 """
 
 from typing import cast
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unroll.nn.activations import ACTIVATIONS, before, start_recurrence
+from unroll.nn.activations import ACTIVATIONS, SLOPES, before, start_recurrence
 from unroll.nn.settings import CellSettings
+from unroll.nn.steps import elman_steps, gru_steps, jordan_steps
 
 State = tuple[Tensor, ...]
 
@@ -29,6 +30,7 @@ class Cell(nn.Module):
         self.core = core
         self.hidden, self.output = hidden, output
         self.has_library = isinstance(core, nn.RNNBase) and normalised is None
+        self.has_steps = False
         self.norm_input = nn.LayerNorm(normalised) if normalised else nn.Identity()
         self.norm_state = nn.LayerNorm(normalised) if normalised else nn.Identity()
 
@@ -59,6 +61,13 @@ class Cell(nn.Module):
         """The state after one step; `u_GO` are the recurrent weights, of which some may have been dropped."""
         raise NotImplementedError
 
+    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        """What each of T ticks hands on, behind what `state` did (T + 1, B, O); it stays where `real_TB1` is false.
+
+        Only of cells that say so in `has_steps`.
+        """
+        raise NotImplementedError
+
 
 class Gates(nn.Module):
     """Weights like torch.nn's, for cells that it does not have: uniform in ±1/√H, the recurrent ones set elsewhere."""
@@ -84,12 +93,16 @@ class Elman(Cell):
         else:
             core = Gates(units, inputs, hidden, hidden)
         super().__init__(core, hidden, hidden, units if settings.layer_norm else None)
-        self.activation = ACTIVATIONS[settings.activation]
+        self.activation = settings.activation
+        self.has_steps = not settings.layer_norm and settings.activation in SLOPES
         start_recurrence(self.weights()[1], settings.activation)
 
     def tick(self, a_BG: Tensor, state: State, u_GO: Tensor) -> State:
         (h_BH,) = state
-        return (self.activation(a_BG + self.recur(h_BH, u_GO)),)
+        return (ACTIVATIONS[self.activation](a_BG + self.recur(h_BH, u_GO)),)
+
+    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        return elman_steps(a_TBG + self.weights()[3], state[0], u_GO, self.activation, real_TB1)
 
 
 class Jordan(Cell):
@@ -102,16 +115,20 @@ class Jordan(Cell):
         output = output or hidden
         units = before(settings.activation, hidden)
         super().__init__(Gates(units, inputs, output, hidden), hidden, output, units if settings.layer_norm else None)
-        self.activation = ACTIVATIONS[settings.activation]
-        self.output_activation = ACTIVATIONS[settings.output_activation]
+        self.activation, self.output_activation = settings.activation, settings.output_activation
+        self.has_steps = not settings.layer_norm and {self.activation, self.output_activation} <= SLOPES.keys()
         self.read = nn.Linear(hidden, before(settings.output_activation, output))
         start_recurrence(self.weights()[1], settings.activation)
         start_recurrence(self.read.weight, settings.output_activation)
 
     def tick(self, a_BG: Tensor, state: State, u_GO: Tensor) -> State:
         (y_BO,) = state
-        h_BH = self.activation(a_BG + self.recur(y_BO, u_GO))
-        return (self.output_activation(self.read(h_BH)),)
+        h_BH = ACTIVATIONS[self.activation](a_BG + self.recur(y_BO, u_GO))
+        return (ACTIVATIONS[self.output_activation](self.read(h_BH)),)
+
+    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        a_TBG, activations = a_TBG + self.weights()[3], (self.activation, self.output_activation)
+        return jordan_steps(a_TBG, state[0], u_GO, self.read.weight, self.read.bias, activations, real_TB1)
 
 
 class LSTM(Cell):
@@ -161,6 +178,7 @@ class GRU(Cell):
     def __init__(self, settings: CellSettings, inputs: int, hidden: int) -> None:
         core = nn.GRU(inputs, hidden, batch_first=True)
         super().__init__(core, hidden, hidden, 3 * hidden if settings.layer_norm else None)
+        self.has_steps = not settings.layer_norm
         for gate in self.weights()[1].chunk(3):
             nn.init.orthogonal_(gate)
 
@@ -175,6 +193,9 @@ class GRU(Cell):
     def tick(self, a_BG: Tensor, state: State, u_GO: Tensor) -> State:
         _, z, n = self.gates(a_BG, state, u_GO)
         return ((1 - z) * n + z * state[0],)
+
+    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        return gru_steps(a_TBG, state[0], u_GO, self.weights()[3], real_TB1)
 
 
 def make_cell(

@@ -7,7 +7,7 @@ real position ever sees padding, and what is computed at padded positions is lef
 (each row is run to its real length only).
 """
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,10 +19,12 @@ from unroll.nn.dropout import drop_recurrent, drop_units
 from unroll.nn.settings import CellSettings, DropoutSettings, StackSettings
 
 StackState = tuple[State, ...]
+Way = Literal["library", "steps", "ticks"]
+"""How a layer is computed: the library's fused kernel, `nn.steps`, or one readable tick after the other."""
 
 
 class Layer(nn.Module):
-    """One cell over all steps in one direction: by the library's fused kernel where it has the cell, else by ticks."""
+    """One cell over all steps in one direction, in the fastest `Way` that it has where it runs."""
 
     def __init__(self, cell: Cell, dropout: DropoutSettings) -> None:
         super().__init__()
@@ -42,10 +44,23 @@ class Layer(nn.Module):
         the state returned is the one after each row's own last step.
         """
         u_GO = drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
-        run = self.unroll if self.cell.library is None else self._fused
-        return run(x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
+        return self.run(self.way(x_BTI), x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
 
-    def _fused(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
+    def way(self, x_BTI: Tensor) -> Way:
+        """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell."""
+        if self.cell.library is not None and (x_BTI.is_cuda or not self.cell.has_steps):
+            return "library"
+        return "steps" if self.cell.has_steps else "ticks"
+
+    def run(
+        self, way: Way, x_BTI: Tensor, state: State, lengths_B: Tensor | None = None, u_GO: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """What `forward` returns, in one of the ways; all of them agree but for rounding."""
+        u_GO = self.cell.weights()[1] if u_GO is None else u_GO
+        ways = {"library": self._library, "steps": self._steps, "ticks": self.unroll}
+        return ways[way](x_BTI, state, lengths_B, u_GO)
+
+    def _library(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
         library = cast(nn.RNNBase, self.cell.library)
         weights = {} if u_GO is self.cell.weights()[1] else {"weight_hh_l0": u_GO}
         start = [s.unsqueeze(0) for s in state]
@@ -59,15 +74,19 @@ class Layer(nn.Module):
         last = (last,) if len(start) == 1 else last
         return y_BTO, tuple(s.squeeze(0) for s in last)
 
+    def _steps(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
+        real_TB1 = _real(x_BTI, lengths_B)
+        a_TBG = self.cell.inputs(x_BTI.transpose(0, 1))
+        y_TBO = self.cell.steps(a_TBG, state, u_GO, real_TB1)
+        outputs_TBO = y_TBO[1:] if real_TB1 is None else y_TBO[1:] * real_TB1
+        return outputs_TBO.transpose(0, 1), (y_TBO[-1],)
+
     def unroll(
         self, x_BTI: Tensor, state: State, lengths_B: Tensor | None = None, u_GO: Tensor | None = None
     ) -> tuple[Tensor, State]:
         """The same outputs and state as `forward`, one readable tick at a time."""
         u_GO = self.cell.weights()[1] if u_GO is None else u_GO
-        real_TB1 = None
-        if lengths_B is not None:
-            steps_T1 = torch.arange(x_BTI.shape[1]).unsqueeze(1)
-            real_TB1 = (steps_T1 < lengths_B).unsqueeze(-1).to(x_BTI.device)
+        real_TB1 = _real(x_BTI, lengths_B)
         outputs = []
         for t, a_BG in enumerate(self.cell.inputs(x_BTI).unbind(1)):
             after = self.cell.tick(a_BG, state, u_GO)
@@ -78,6 +97,14 @@ class Layer(nn.Module):
                 outputs.append(after[0] * real_TB1[t])
                 state = tuple(torch.where(real_TB1[t], new, old) for new, old in zip(after, state, strict=True))
         return torch.stack(outputs, dim=1), state
+
+
+def _real(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor | None:
+    """True (T, B, 1) at the steps that each row has; None if every row has them all."""
+    if lengths_B is None:
+        return None
+    steps_T1 = torch.arange(x_BTI.shape[1]).unsqueeze(1)
+    return (steps_T1 < lengths_B).unsqueeze(-1).to(x_BTI.device)
 
 
 class Recurrent(nn.Module):
