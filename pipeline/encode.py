@@ -25,7 +25,9 @@ def encode(
     for split, counts in EncodedDataset.open(out).manifest["splits"].items():
         fields = {name: field for name, field in counts.items() if name != "rows"}
         told = ", ".join(
-            f"{name} {field['tokens']:,} tokens, {field['unknown']:,} unknown, {field['cut_rows']:,} rows cut"
+            f"{name} {field['tokens']:,} tokens, {field['unknown']:,} unknown, "
+            + (f"{field['spelled']:,} spelled, " if "spelled" in field else "")
+            + f"{field['cut_rows']:,} rows cut"
             for name, field in fields.items()
         )
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from unroll.nn.cells import make_cell
-from unroll.nn.dropout import drop_recurrent, drop_units, embed
+from unroll.nn.dropout import drop_recurrent, drop_rows, drop_units, embed
 from unroll.nn.recurrent import Layer
 from unroll.nn.settings import CellSettings, DropoutSettings
 
@@ -80,3 +80,11 @@ def test_nothing_is_dropped_outside_training():
     assert drop_units(x, 0.5, settings, training=False) is x
     assert drop_recurrent(u, settings, training=False) is u
     assert torch.equal(embed(embedding, ids, 0.5, training=False), embedding(ids))
+
+
+def test_dropped_rows_are_whole():
+    x_ND = torch.ones(2000, 3)
+    dropped = drop_rows(x_ND, 0.25, training=True)
+    assert dropped.unique().tolist() == [0, pytest.approx(4 / 3)]
+    assert (dropped == dropped[:, :1]).all()
+    assert drop_rows(x_ND, 0.25, training=False) is x_ND

@@ -188,7 +188,8 @@ def test_penalties_and_smoothing_are_extra_to_the_loss(data, context):
     torch.manual_seed(1)
     task = Task(settings(), more, data, CPU)
     task.network.double()
-    for segment, lengths in task.batches(np.random.default_rng(1)):
+    for piece in task.batches(np.random.default_rng(1)):
+        segment = piece.segment
         mask = segment.mask if segment.mask is not None else torch.ones_like(segment.inputs, dtype=torch.bool)
         reading = task.network(segment.inputs)
         h, logp = reading.top_BTO, task.network.output(reading.read_BTD).log_softmax(-1)
@@ -199,10 +200,10 @@ def test_penalties_and_smoothing_are_extra_to_the_loss(data, context):
                 expected += 3.0 * (h[row, column] - h[row, column - 1]).pow(2).mean()
             target = segment.targets[row, column]
             expected += 0.1 * (logp[row, column, target] - logp[row, column].mean())
-        loss, _ = task.loss((segment, lengths), None)
+        loss, _ = task.loss(piece, None)
         torch.testing.assert_close(loss.extra, expected)
         nats = -logp.gather(-1, segment.targets.unsqueeze(-1)).squeeze(-1)[mask].sum()
         torch.testing.assert_close(loss.nats, nats)
         task.network.eval()
-        assert task.loss((segment, lengths), None)[0].extra == 0.0
+        assert task.loss(piece, None)[0].extra == 0.0
         task.network.train()

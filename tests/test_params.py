@@ -200,6 +200,47 @@ def test_copying_needs_a_shared_vocabulary(tmp_path):
         load_data(tmp_path, data)
 
 
+HYBRID, SPELLING = {"unit": "hybrid", "max_words": 9}, {"embedding": 4, "hidden": 8}
+
+
+@pytest.mark.parametrize(
+    ("run", "unit", "spelling", "words"),
+    [
+        (
+            "char-lstm",
+            HYBRID,
+            None,
+            "runs.char-lstm.model.spelling: is missing; rare words of 'docs-char', of unit hybrid",
+        ),
+        ("char-lstm", {"unit": "char"}, SPELLING, "spelling: belongs to a dataset of unit hybrid"),
+        ("char-lstm", HYBRID, {"embedding": 4}, "runs.char-lstm.model.spelling.hidden: is missing"),
+        ("char-5gram", HYBRID, None, "runs.char-5gram.dataset: rare words of 'docs-char', of unit hybrid"),
+        ("translator", HYBRID, None, "runs.translator.dataset: rare words of 'phrases-en-de', of unit hybrid"),
+    ],
+)
+def test_spelling_belongs_to_the_unit_hybrid(tmp_path, run, unit, spelling, words):
+    data = copy.deepcopy(GOOD)
+    data["runs"] = {run: data["runs"][run]}
+    field = "source" if run == "translator" else "text"
+    data["datasets"][data["runs"][run]["dataset"]]["fields"][field] = unit
+    if spelling is not None:
+        data["runs"][run]["model"]["spelling"] = spelling
+    with pytest.raises(UserError) as caught:
+        load_data(tmp_path, data)
+    (problem,) = caught.value.problems
+    assert words in problem
+
+
+def test_a_hybrid_run_is_typed(tmp_path):
+    data = change("datasets/docs-char/fields/text", HYBRID)
+    data["runs"] = {"char-lstm": data["runs"]["char-lstm"]}
+    data["runs"]["char-lstm"]["model"]["spelling"] = SPELLING
+    assert load_data(tmp_path, data).runs["char-lstm"].model.spelling.hidden == 8
+    data["runs"]["char-lstm"]["model"]["embedding"] = "none"
+    with pytest.raises(UserError, match="and `spelling` need embeddings"):
+        load_data(tmp_path, data)
+
+
 def test_all_mistakes_are_told_at_once(tmp_path):
     data = change(f"{LM_TRAIN}/lr", "fast")
     data["runs"]["translator"]["model"]["hiden"] = 5

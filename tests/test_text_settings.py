@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from unroll.text.settings import (
     CharSettings,
     DatasetSettings,
+    HybridSettings,
     SharedField,
     SubwordSettings,
     SyllableSettings,
@@ -27,6 +28,7 @@ def make(fields, **more):
         ({"unit": "word"}, WordSettings(unit="word", max_size=None, min_count=1, tokenizer="joiner", lowercase=False)),
         ({"unit": "word", "column": "body", "max_size": 9}, WordSettings(unit="word", max_size=9)),
         ({"unit": "subword", "max_size": 300}, SubwordSettings(unit="subword", max_size=300, model="unigram")),
+        ({"unit": "hybrid", "max_words": 9}, HybridSettings(unit="hybrid", max_words=9, min_count=2, min_char_count=1)),
         (SYLLABLE, SyllableSettings(unit="syllable", max_words=10, max_syllables=5, language="en_US", min_count=1)),
     ],
 )
@@ -72,10 +74,12 @@ def test_settings_survive_their_own_dump():
         (SYLLABLE | {"words": 3}, ("syllable", "words"), "Extra inputs"),
         ({"share": "target", "unit": "char"}, ("shared", "unit"), "Extra inputs"),
         ({"unit": "char", "column": ""}, ("char", "column"), "at least 1 character"),
-        ({"unit": "words"}, (), "one of char, word, subword, syllable, or `share`"),
-        ({}, (), "one of char, word, subword, syllable, or `share`"),
-        ("char", (), "one of char, word, subword, syllable, or `share`"),
-        (None, (), "one of char, word, subword, syllable, or `share`"),
+        ({"unit": "hybrid"}, ("hybrid", "max_words"), "Field required"),
+        ({"unit": "hybrid", "max_words": 9, "min_count": 1}, ("hybrid", "min_count"), "greater than or equal to 2"),
+        ({"unit": "words"}, (), "one of char, word, subword, syllable, hybrid, or `share`"),
+        ({}, (), "one of char, word, subword, syllable, hybrid, or `share`"),
+        ("char", (), "one of char, word, subword, syllable, hybrid, or `share`"),
+        (None, (), "one of char, word, subword, syllable, hybrid, or `share`"),
     ],
 )
 def test_a_mistake_in_a_field_is_told_once_where_it_is(field, place, words):

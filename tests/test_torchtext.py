@@ -66,9 +66,9 @@ def test_a_model_reads_what_torchtext_puts_before_each_token(name, tmp_path):
     batches = LanguageModelBatches(context="text", batch_size=len(TEXTS))
     model = LanguageModelSettings(kind="language_model", cell="gru", embedding=2, hidden=2)
     task = Task(model, batches, data, torch.device("cpu"))
-    ((segment, _),) = task.batches(np.random.default_rng(1))
-    assert sorted(segment.inputs.tolist()) == sorted(TAKEN[name]["inputs"])
-    assert sorted(segment.targets.tolist()) == sorted(TAKEN[name]["rows"])
+    (piece,) = task.batches(np.random.default_rng(1))
+    assert sorted(piece.segment.inputs.tolist()) == sorted(TAKEN[name]["inputs"])
+    assert sorted(piece.segment.targets.tolist()) == sorted(TAKEN[name]["rows"])
 
 
 @pytest.mark.parametrize("name", CUT)

@@ -309,6 +309,7 @@ from unroll.text.vocabulary import build_vocabulary
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").split("|")
 fields = [CharField(unit="char"), WordField(unit="word"), SubwordField(unit="subword", max_size=320)]
 fields.append(SyllableField(unit="syllable", max_words=8, max_syllables=8, language="en_US"))
+fields.append(HybridField(unit="hybrid", max_words=8))
 for n, field in enumerate(fields):
     build_vocabulary(texts, field).save(Path(sys.argv[2]), str(n))
 """
@@ -327,7 +328,7 @@ def test_other_processes_write_the_same_bytes(tmp_path):
         )
         hashes.append({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in Path(out).iterdir()})
     assert hashes[0] == hashes[1]
-    assert len(hashes[0]) == 5
+    assert len(hashes[0]) == 6
 
 
 def test_the_class_of_a_unit_is_found_by_name():

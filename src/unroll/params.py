@@ -181,6 +181,29 @@ def _init_problems(runs: Mapping[Any, Any]) -> Iterator[str]:
             yield f"runs.{name}.init: {' starts from '.join([*seen, name])}; one of them should start from {SCRATCH}"
 
 
+def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
+    """Runs that cannot read a unit, or lack or have what spells rare words."""
+    units = [str(field["unit"]) for field in fields.values() if isinstance(field, Mapping) and "unit" in field]
+    kind, dataset, spelling = _kind(run), run["dataset"], _entries(run, "model").get("spelling")
+    if "hybrid" not in units:
+        if kind == "language_model" and spelling is not None and units:
+            yield (
+                f"runs.{name}.model.spelling: belongs to a dataset of unit hybrid, whose rare words are spelled; "
+                f"{dataset!r} has unit {', '.join(units)}"
+            )
+    elif kind == "language_model":
+        if spelling is None:
+            yield (
+                f"runs.{name}.model.spelling: is missing; rare words of {dataset!r}, of unit hybrid, are read and "
+                "written by character models: {embedding: SIZE, hidden: SIZE}"
+            )
+    elif kind in FIELDS:
+        yield (
+            f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are read and written by character "
+            f"models, which kind: language_model has and kind: {kind} has not; take another unit"
+        )
+
+
 def _reference_problems(data: Any) -> Iterator[str]:
     """Entries that name another entry which is not there or does not fit."""
     corpora, datasets = _entries(data, "corpora"), _entries(data, "datasets")
@@ -197,6 +220,7 @@ def _reference_problems(data: Any) -> Iterator[str]:
             yield f"runs.{name}.dataset: there is no dataset {dataset!r}{did_you_mean(dataset, datasets)}"
             continue
         fields = _entries(datasets[dataset], "fields")
+        yield from _unit_problems(name, run, fields)
         needed = FIELDS.get(_kind(run) or "", set(fields))
         if _entries(run, "model").get("copying") is True and not any(
             isinstance(field, Mapping) and "share" in field for field in fields.values()

@@ -20,7 +20,7 @@ from unroll.text.specials import BOS, EOS, PAD, UNK
 def read_vocab(path: Path) -> Vocab:
     """The vocabulary in `path` (data/vocab/DATASET/FIELD.json) with the same ids; what it lacks is UNK.
 
-    Raises `UserError` where there is none, and for a subword one, which is a model and no list.
+    Raises `UserError` where there is none, for a subword one, which is a model and no list, and for a hybrid one.
     """
     vocab = ordered_vocab(OrderedDict.fromkeys(read_entries(path), 1))
     vocab.set_default_index(UNK)

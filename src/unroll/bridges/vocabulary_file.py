@@ -16,7 +16,7 @@ def read_entries(path: Path) -> list[str]:
     """One name for each id of the vocabulary in `path` (V,), no name twice, the specials first.
 
     A token of the text that looks like a special one, such as the `<unk>` of the Penn Treebank, is no special: it is
-    named with U+FFEE before it, which no token has there. Raises `UserError` for a subword vocabulary.
+    named with U+FFEE before it, which no token has there. Raises `UserError` for a subword or hybrid vocabulary.
     """
     tokens: list[str] = _read(path)["tokens"]
     return [*SPECIALS, *_names(tokens[len(SPECIALS) :])]
@@ -48,5 +48,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: a subword vocabulary is a model and no list of tokens; "
             f"torchtext.transforms.SentencePieceTokenizer reads {path.with_suffix('.model')}"
+        )
+    if stored["unit"] == "hybrid":
+        raise UserError(
+            f"{path}: a hybrid vocabulary is open, its rare words are spelled by the model and have no lasting ids; "
+            "take unit char or word"
         )
     return stored

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from unroll.text.specials import BOS, PAD, UNK
 from unroll.text.vocabulary import Vocabulary
 
+NEVER = (PAD, UNK, BOS)  # drawn
 HALF = "\N{REPLACEMENT CHARACTER}"  # how the bytes of an unfinished character are shown
 
 
@@ -34,10 +35,12 @@ class Sampling(NamedTuple):
     """Only the likeliest tokens that together have this share of what `top_k` leaves; Holtzman et al. (2020)."""
 
 
-def draw(logits_V: NDArray[np.float64], sampling: Sampling, random: np.random.Generator) -> int:
-    """A token, never PAD, BOS or UNK, by inverting the distribution function of what may be drawn."""
+def draw(
+    logits_V: NDArray[np.float64], sampling: Sampling, random: np.random.Generator, never: Sequence[int] = NEVER
+) -> int:
+    """A token, none of `never`, by inverting the distribution function of what may be drawn."""
     logits_V = logits_V / sampling.temperature
-    logits_V[[PAD, UNK, BOS]] = -np.inf
+    logits_V[list(never)] = -np.inf
     p_V = np.exp(logits_V - logits_V.max())
     if sampling.top_k is not None or sampling.top_p is not None:
         kept = np.argsort(-p_V, kind="stable")[: sampling.top_k]

@@ -1,6 +1,6 @@
 """Dropout: of units, of whole tokens, of recurrent weights.
 
-B batch, T time, D units, V vocabulary, G gates, O output size.
+B batch, T time, N rows, D units, V vocabulary, G gates, O output size.
 """
 
 import torch
@@ -25,6 +25,11 @@ def embed(embedding: nn.Embedding, ids_BT: Tensor, share: float, training: bool)
     if not training or not share:
         return vectors_BTD
     return vectors_BTD * _kept(embedding.weight[:, :1], share)[ids_BT]
+
+
+def drop_rows(x_ND: Tensor, share: float, training: bool) -> Tensor:
+    """Drop a share of rows, each whole."""
+    return x_ND * _kept(x_ND[:, :1], share) if training and share else x_ND
 
 
 def drop_recurrent(u_GO: Tensor, settings: DropoutSettings, training: bool) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from unroll.errors import UserError
 from unroll.files import read_json
 
-MANIFEST, RAW = "manifest.json", "raw.parquet"
+MANIFEST, RAW, SPELLED = "manifest.json", "raw.parquet", ".spelled"
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,20 @@ class EncodedField:
         """The kept ids of a row; EOS is the last unless the row was cut."""
         start = self.offsets[number]
         return self.ids[start : start + self.lengths[number]].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Spellings:
+    """How the tokens with the open ids `first`, `first + 1`, ... are spelled: all characters, where each begins."""
+
+    first: int
+    characters: NDArray[np.integer[Any]]
+    offsets: NDArray[np.int64]
+
+    def of(self, token: int) -> NDArray[np.int64]:
+        """The characters (L,) of an open id."""
+        start, end = self.offsets[token - self.first : token - self.first + 2]
+        return self.characters[start:end].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,9 @@ class EncodedDataset:
         self.folder = folder
         self.manifest = manifest
         self.train, self.valid = (self._split(name) for name in ("train", "valid"))
+        hybrid = {field: stated["size"] for field, stated in manifest["fields"].items() if stated["unit"] == "hybrid"}
+        self.spellings = {field: _open_spellings(folder, field, size) for field, size in hybrid.items()}
+        """Of fields of unit hybrid: the tokens of the training and validation split that are spelled."""
 
     @classmethod
     def open(cls, folder: Path) -> "EncodedDataset":
@@ -75,3 +92,10 @@ def _open_field(folder: Path, field: str) -> EncodedField:
         for suffix in ("", ".offsets", ".lengths")
     )
     return EncodedField(ids, offsets, lengths)
+
+
+def _open_spellings(folder: Path, field: str, first: int) -> Spellings:
+    characters, offsets = (
+        np.load(folder / f"{field}{SPELLED}{suffix}.npy", mmap_mode="r").view(np.ndarray) for suffix in ("", ".offsets")
+    )
+    return Spellings(first, characters, offsets)

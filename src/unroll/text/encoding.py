@@ -1,6 +1,7 @@
 """Encoding a dataset: from a corpus and its vocabularies to what `EncodedDataset` reads.
 
-Everything is written as it is read: memory does not grow with the corpus, unknown words apart, which are counted.
+Everything is written as it is read: memory does not grow with the corpus, unknown and spelled words apart, which are
+counted.
 """
 
 import hashlib
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from unroll.errors import UserError
 from unroll.files import read_json, sha256, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
-from unroll.text.encoded import MANIFEST, RAW
+from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.report import FieldCounts
 from unroll.text.settings import DatasetSettings
 from unroll.text.specials import EOS
+from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import Vocabulary, load_vocabularies, vocabulary_stems
 
 REPORT = "report.json"
@@ -43,12 +45,13 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
     vocabularies = load_vocabularies(vocab)
     licence = _corpus_facts(raw)["licence"]
     with whole_folder(folder) as part:
-        counts = {split: _encode_split(split, raw, vocabularies, settings, part / split) for split in SPLITS}
+        counts = {}
+        for split in SPLITS:
+            counts[split] = _encode_split(split, raw, vocabularies, settings, part / split)
+            if split == CUT_SPLITS[-1]:
+                _write_spelled(vocabularies, part)
         write_json(part / REPORT, _report(name, stems, vocabularies, counts))
-        fields = {
-            field: {"unit": vocabulary.unit, "vocabulary": stems[field], "size": len(vocabulary)}
-            for field, vocabulary in vocabularies.items()
-        }
+        fields = {field: _described(vocabulary, stems[field]) for field, vocabulary in vocabularies.items()}
         splits = {
             split: {"rows": next(iter(found.values())).rows, **{f: c.manifest() for f, c in found.items()}}
             for split, found in counts.items()
@@ -56,6 +59,12 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         manifest = {"dataset": name, "corpus": settings.corpus, "licence": licence}
         manifest |= {"max_length": settings.max_length, "fields": fields, "splits": splits}
         write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
+
+
+def _described(vocabulary: Vocabulary, stem: str) -> dict[str, Any]:
+    """What the manifest says of a field."""
+    found = {"unit": vocabulary.unit, "vocabulary": stem, "size": len(vocabulary)}
+    return found | {"characters": len(vocabulary.characters)} if isinstance(vocabulary, HybridVocabulary) else found
 
 
 def _corpus_facts(raw: Path) -> dict[str, Any]:
@@ -84,7 +93,8 @@ def _encode_split(
 def _encode_field(texts: Iterator[str], vocabulary: Vocabulary, limit: int | None, stem: Path | None) -> FieldCounts:
     """Encode and count `texts`; with a `stem`, write them as the files of an `EncodedField`."""
     counts = FieldCounts(vocabulary)
-    id_type = np.uint16 if len(vocabulary) <= 1 << 16 else np.uint32
+    closed = not isinstance(vocabulary, HybridVocabulary)
+    id_type = np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         files = _FieldFiles(stem, id_type, stack) if stem else None
         while batch := list(islice(texts, BATCH_ROWS)):
@@ -94,6 +104,15 @@ def _encode_field(texts: Iterator[str], vocabulary: Vocabulary, limit: int | Non
             if files:
                 files.add(ids, lengths, kept)
     return counts
+
+
+def _write_spelled(vocabularies: dict[str, Vocabulary], folder: Path) -> None:
+    """How the tokens with open ids that have been met so far are spelled, as `EncodedDataset` reads it."""
+    for field, vocabulary in vocabularies.items():
+        if isinstance(vocabulary, HybridVocabulary):
+            characters, lengths = vocabulary.characters.encode_many(vocabulary.spelled)
+            np.save(folder / f"{field}{SPELLED}.npy", characters.astype("<u4"))
+            np.save(folder / f"{field}{SPELLED}.offsets.npy", np.append(0, np.cumsum(lengths)).astype("<i8"))
 
 
 class _FieldFiles:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.vocabulary import Vocabulary, printable
 
-SHOWN = 10  # most frequent unknown tokens
+SHOWN = 10  # most frequent unknown or spelled tokens
 
 
 class FieldCounts:
@@ -18,9 +18,11 @@ class FieldCounts:
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
+        self._spells = vocabulary.unit == "hybrid"
         self._seen = np.zeros(len(vocabulary), dtype=np.int64)
         self._lengths = np.zeros(1, dtype=np.int64)  # rows by the binary digits of their length
         self._unknown: Counter[str] = Counter()
+        self._spelled: Counter[int] = Counter()  # by open id
         self.rows = self._characters = self._cut_rows = self._cut_tokens = 0
 
     def add(
@@ -29,7 +31,9 @@ class FieldCounts:
         """Take N texts: their ids, how many each has (N,), and how many of these and its EOS are kept (N,)."""
         self.rows += len(texts)
         self._characters += sum(map(len, texts))
-        self._seen += np.bincount(ids, minlength=len(self._seen))
+        open_ids = ids >= len(self._seen)
+        self._seen += np.bincount(ids[~open_ids], minlength=len(self._seen))
+        self._spelled.update(ids[open_ids].tolist())
         digits = np.bincount(np.frexp(lengths)[1], minlength=len(self._lengths))
         digits[: len(self._lengths)] += self._lengths
         self._lengths = digits
@@ -41,32 +45,37 @@ class FieldCounts:
 
     def manifest(self) -> dict[str, int]:
         """The figures of the manifest; tokens with EOS."""
-        return {
-            "tokens": int(self._seen.sum()) + self.rows,
+        found = {
+            "tokens": int(self._seen.sum()) + self._spelled.total() + self.rows,
             "unknown": int(self._seen[UNK]),
             "cut_rows": self._cut_rows,
             "cut_tokens": self._cut_tokens,
         }
+        return found | {"spelled": self._spelled.total()} if self._spells else found
 
     def report(self) -> dict[str, Any]:
         """The figures of the report."""
-        tokens, unknown = int(self._seen.sum()), int(self._seen[UNK])
+        spelled = self._spelled.total()
+        tokens, unknown = int(self._seen.sum()) + spelled, int(self._seen[UNK])
         known_types = int((self._seen[len(SPECIALS) :] > 0).sum())
-        frequent = sorted(self._unknown.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
-        return {
+        found = {
             "rows": self.rows,
             "characters": self._characters,
             "tokens": tokens,
             "characters_per_token": _share(self._characters, tokens),
             "oov_rate": _share(unknown, tokens),
-            "coverage": _share(known_types, known_types + len(self._unknown)),
+            "coverage": _share(known_types, known_types + len(self._unknown) + len(self._spelled)),
             "vocabulary_used": _share(known_types, len(self._seen) - len(SPECIALS)),
             "cut_rows": self._cut_rows,
             "cut_rows_share": _share(self._cut_rows, self.rows),
             "cut_tokens": self._cut_tokens,
             "cut_tokens_share": _share(self._cut_tokens, tokens + self.rows),
-            "frequent_unknown": [[printable(token), count] for token, count in frequent],
+            "frequent_unknown": [[printable(token), count] for token, count in _most(self._unknown)],
         }
+        if self._spells:
+            named = Counter({self._vocabulary.tokens([n])[0]: count for n, count in self._spelled.items()})
+            found |= {"spelled": _share(spelled, tokens), "frequent_spelled": list(map(list, _most(named)))}
+        return found
 
     def histogram(self) -> dict[str, list[int]]:
         """Rows by length: `counts[i]` of them have at least `edges[i]` and fewer than `edges[i + 1]` tokens."""
@@ -74,6 +83,10 @@ class FieldCounts:
             "edges": [0, *(1 << n for n in range(len(self._lengths)))],
             "counts": self._lengths.tolist(),
         }
+
+
+def _most(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
 
 
 def _share(part: int, whole: int) -> float | None:

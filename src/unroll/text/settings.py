@@ -7,11 +7,12 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from unroll.settings import Settings
 from unroll.text.units.char import CharSettings
+from unroll.text.units.hybrid import HybridSettings
 from unroll.text.units.subword import SubwordSettings
 from unroll.text.units.syllable import SyllableSettings
 from unroll.text.units.word import WordSettings
 
-UnitSettings = CharSettings | WordSettings | SubwordSettings | SyllableSettings
+UnitSettings = CharSettings | WordSettings | SubwordSettings | SyllableSettings | HybridSettings
 FIELD_SETS = ({"text"}, {"source", "target"})
 
 
@@ -36,6 +37,10 @@ class SyllableField(_Column, SyllableSettings):
     """A field read word by word, rare words syllable by syllable."""
 
 
+class HybridField(_Column, HybridSettings):
+    """A field read word by word, rare words character by character."""
+
+
 class SharedField(_Column):
     """A field with the vocabulary of another."""
 
@@ -56,11 +61,12 @@ FieldSettings = Annotated[
     | Annotated[WordField, Tag("word")]
     | Annotated[SubwordField, Tag("subword")]
     | Annotated[SyllableField, Tag("syllable")]
+    | Annotated[HybridField, Tag("hybrid")]
     | Annotated[SharedField, Tag("shared")],
     Discriminator(
         _branch,
         custom_error_type="unit",
-        custom_error_message="a field has either `unit`, one of char, word, subword, syllable, "
+        custom_error_message="a field has either `unit`, one of char, word, subword, syllable, hybrid, "
         "or `share` with another field",
     ),
 ]
@@ -104,11 +110,12 @@ class DatasetSettings(Settings):
         """The unit of a field that has one of its own, without its column."""
         stated = self.fields[field]
         assert not isinstance(stated, SharedField)
-        bare: Mapping[Literal["char", "word", "subword", "syllable"], type[UnitSettings]] = {
+        bare: Mapping[Literal["char", "word", "subword", "syllable", "hybrid"], type[UnitSettings]] = {
             "char": CharSettings,
             "word": WordSettings,
             "subword": SubwordSettings,
             "syllable": SyllableSettings,
+            "hybrid": HybridSettings,
         }
         return bare[stated.unit](**stated.model_dump(exclude={"column"}))
 

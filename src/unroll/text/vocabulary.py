@@ -33,7 +33,7 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many ids there are, the specials included."""
+        """How many ids a model predicts, the specials included; the open ids of unit `hybrid` come behind them."""
 
     @abstractmethod
     def encode(self, text: str) -> NDArray[np.int64]:
@@ -69,6 +69,7 @@ class Vocabulary(ABC):
 def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabulary:
     """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
     from unroll.text.units.char import CharVocabulary
+    from unroll.text.units.hybrid import HybridVocabulary
     from unroll.text.units.subword import SubwordVocabulary
     from unroll.text.units.syllable import SyllableVocabulary
     from unroll.text.units.word import WordVocabulary
@@ -82,6 +83,8 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabula
             return SubwordVocabulary.build(texts, settings)
         case "syllable":
             return SyllableVocabulary.build(texts, settings)
+        case "hybrid":
+            return HybridVocabulary.build(texts, settings)
 
 
 def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> dict[str, Vocabulary]:
@@ -122,11 +125,18 @@ def vocabulary_stems(folder: Path) -> dict[str, str]:
 
 def _load(folder: Path, stem: str) -> Vocabulary:
     from unroll.text.units.char import CharVocabulary
+    from unroll.text.units.hybrid import HybridVocabulary
     from unroll.text.units.subword import SubwordVocabulary
     from unroll.text.units.syllable import SyllableVocabulary
     from unroll.text.units.word import WordVocabulary
 
-    units: list[type[Vocabulary]] = [CharVocabulary, WordVocabulary, SubwordVocabulary, SyllableVocabulary]
+    units: list[type[Vocabulary]] = [
+        CharVocabulary,
+        WordVocabulary,
+        SubwordVocabulary,
+        SyllableVocabulary,
+        HybridVocabulary,
+    ]
     stated = read_json(folder / f"{stem}.json")["unit"]
     return {unit.unit: unit for unit in units}[stated].load(folder, stem)
 

@@ -1,17 +1,19 @@
 """The network of a recurrent language model.
 
-B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary.
+B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary, N spelled tokens.
 """
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unroll.kinds.language_model.settings import LanguageModelSettings
-from unroll.nn.dropout import drop_units, embed
+from unroll.kinds.language_model.spelling import Spelled, Spelling
+from unroll.nn.dropout import drop_rows, drop_units, embed
 from unroll.nn.recurrent import Recurrent, StackState
-from unroll.text.specials import PAD
+from unroll.text.specials import PAD, UNK
 
 
 class Reading(NamedTuple):
@@ -28,9 +30,14 @@ class Reading(NamedTuple):
 
 
 class LanguageModel(nn.Module):
-    """Embedding, recurrent layers, output: p(next token | all tokens before). Mikolov et al. (2010)."""
+    """Embedding, recurrent layers, output: p(next token | all tokens before). Mikolov et al. (2010).
 
-    def __init__(self, settings: LanguageModelSettings, vocabulary: int) -> None:
+    With `spelling` the vocabulary is open: tokens have ids beyond it, too, which are read and written by their
+    characters.
+    """
+
+    def __init__(self, settings: LanguageModelSettings, vocabulary: int, characters: int = 0) -> None:
+        """`vocabulary` ids of tokens and, with `settings.spelling`, `characters` ids of characters."""
         super().__init__()
         self.vocabulary = vocabulary
         self.rates = settings.dropout
@@ -49,16 +56,37 @@ class LanguageModel(nn.Module):
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
         nn.init.zeros_(self.output.bias)
+        spelling = settings.spelling
+        self.spelling = None if spelling is None else Spelling(spelling, characters, inputs, width)
+
+    def closed(self, ids: Tensor) -> Tensor:
+        """The same ids with UNK for open ones: what the output layer predicts of them."""
+        return ids.where(ids < self.vocabulary, UNK)
 
     def embed(self, ids_BT: Tensor) -> Tensor:
-        """Input vectors (B, T, E) of tokens; without embeddings one-hot ones (B, T, V)."""
+        """Input vectors (B, T, E) of tokens of the vocabulary; without embeddings one-hot ones (B, T, V)."""
         if self.embedding is None:
             return F.one_hot(ids_BT, self.vocabulary).to(self.output.weight.dtype)
         return embed(self.embedding, ids_BT, self.rates.words, self.training)
 
-    def forward(self, ids_BT: Tensor, state: StackState | None = None, lengths_B: Tensor | None = None) -> Reading:
-        """Read tokens, from a state on; `lengths_B` as in `Layer`."""
-        x_BTE = drop_units(self.embed(ids_BT), self.rates.input, self.rates, self.training)
+    def forward(
+        self,
+        ids_BT: Tensor,
+        state: StackState | None = None,
+        lengths_B: Tensor | None = None,
+        spelled: Spelled | None = None,
+    ) -> Reading:
+        """Read tokens, from a state on; `lengths_B` as in `Layer`, `spelled` has the open ids among `ids_BT`."""
+        x_BTE = self.embed(ids_BT) if spelled is None else self._embed_open(ids_BT, spelled)
+        x_BTE = drop_units(x_BTE, self.rates.input, self.rates, self.training)
         top_BTO, state = self.recurrent(x_BTE, state, lengths_B)
         dropped_BTO = drop_units(top_BTO, self.rates.output, self.rates, self.training)
         return Reading(self.project(dropped_BTO), top_BTO, dropped_BTO, state)
+
+    def _embed_open(self, ids_BT: Tensor, spelled: Spelled) -> Tensor:
+        """Input vectors (B, T, E), those of open ids from the spelling."""
+        assert self.spelling is not None
+        read_NE = drop_rows(self.spelling.read(spelled), self.rates.words, self.training)
+        open_BT = ids_BT >= self.vocabulary
+        places_BT = spelled.places(ids_BT.where(open_BT, spelled.ids_N[0]))
+        return torch.where(open_BT.unsqueeze(-1), F.embedding(places_BT, read_NE), self.embed(self.closed(ids_BT)))

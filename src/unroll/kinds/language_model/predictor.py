@@ -1,6 +1,6 @@
 """A finished language model: scoring and generating text.
 
-B batch, T time, V vocabulary.
+B batch, T time, N tokens, D what the output layer reads, V vocabulary.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,18 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from unroll.kinds.bundle import Bundle, put_weights
-from unroll.kinds.generation import Generator, Sampling, TextScore, draw
+from unroll.kinds.generation import NEVER, Generator, Sampling, TextScore, draw
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.settings import LanguageModelSettings
+from unroll.kinds.language_model.spelling import Spelled, spelled_tokens
 from unroll.nn.losses import token_nats
 from unroll.nn.recurrent import StackState
 from unroll.text.batches import pad_rows
-from unroll.text.specials import EOS
+from unroll.text.specials import BOS, EOS, PAD, UNK
+from unroll.text.units.hybrid import LONGEST, HybridVocabulary
 from unroll.text.vocabulary import Vocabulary
 
 ROWS = 64  # texts scored side by side
@@ -73,35 +76,75 @@ class LanguageModelPredictor(Generator):
         nats = np.zeros(targets_BT.shape)
         state: StackState | None = None
         for start in range(0, targets_BT.shape[1], STEPS):
-            inputs = inputs_BT[:, start : start + STEPS].to(self.device)
-            targets = targets_BT[:, start : start + STEPS].to(self.device)
-            reading = self.network(inputs, state)
+            inputs, targets = (ids_BT[:, start : start + STEPS] for ids_BT in (inputs_BT, targets_BT))
+            spelled = self._spelled(inputs, targets)
+            reading = self.network(inputs.to(self.device), state, spelled=spelled)
             state = reading.state
-            piece = token_nats(self.network.output, reading.read_BTD.flatten(0, 1), targets.flatten())
+            piece = self._token_nats(reading.read_BTD.flatten(0, 1), targets.flatten().to(self.device), spelled)
             nats[:, start : start + STEPS] = piece.view(targets.shape).cpu().numpy()
         return [row[:length] for row, length in zip(nats, lengths_B.tolist(), strict=True)]
+
+    def _spelled(self, *ids: Tensor) -> Spelled | None:
+        """The open ids of a piece, on the device."""
+        if not isinstance(self.vocabulary, HybridVocabulary):
+            return None
+        spelled = spelled_tokens(ids, len(self.vocabulary), self.vocabulary.spelling)
+        return None if spelled is None else spelled.to(self.device)
+
+    def _token_nats(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled | None) -> Tensor:
+        """The nats (N,) of each target; a spelled one costs UNK, its characters and its end."""
+        nats_N = token_nats(self.network.output, read_ND, self.network.closed(targets_N))
+        open_N = (targets_N >= self.network.vocabulary).nonzero().squeeze(1)
+        if len(open_N):
+            assert self.network.spelling is not None and spelled is not None
+            written = self.network.spelling.write(read_ND[open_N], spelled, targets_N[open_N])
+            spelling_nats_M = token_nats(self.network.spelling.output, written.read_MH, written.targets_M)
+            nats_N.index_add_(0, open_N[written.tokens_M], spelling_nats_M)
+        return nats_N
 
     @torch.inference_mode()
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
+        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones.
+
+        Where UNK is drawn and the vocabulary is open, a token is spelled in its place, of at most `LONGEST` characters.
+        """
+        never = NEVER if self.network.spelling is None else (PAD, BOS)
         state: StackState | None = None
-        ids_1T = torch.from_numpy(np.append(EOS, prompt)).unsqueeze(0).to(self.device)
+        ids_1T = torch.from_numpy(np.append(EOS, prompt)).unsqueeze(0)
         for _ in range(max_tokens):
-            reading = self.network(ids_1T, state)
-            state = reading.state
-            token = draw(self.network.output(reading.read_BTD[0, -1]).double().cpu().numpy(), sampling, random)
+            reading = self.network(ids_1T.to(self.device), state, spelled=self._spelled(ids_1T))
+            state, read_D = reading.state, reading.read_BTD[0, -1]
+            token = draw(_array(self.network.output(read_D)), sampling, random, never)
+            if token == UNK:
+                token = self._draw_spelled(read_D, sampling, random)
             if token == EOS:
                 return
             yield token
-            ids_1T = torch.tensor([[token]], device=self.device)
+            ids_1T = torch.tensor([[token]])
+
+    def _draw_spelled(self, read_D: Tensor, sampling: Sampling, random: np.random.Generator) -> int:
+        """The id of a token whose characters are drawn; it may be a word of the vocabulary."""
+        assert self.network.spelling is not None and isinstance(self.vocabulary, HybridVocabulary)
+
+        def choose(logits_C: Tensor, first: bool) -> int:
+            return draw(_array(logits_C), sampling, random, (*NEVER, EOS) if first else NEVER)
+
+        characters = self.network.spelling.draw(read_D, choose, LONGEST)
+        return self.vocabulary.id_of(self.vocabulary.characters.decode(characters))
+
+
+def _array(logits_V: Tensor) -> NDArray[np.float64]:
+    array: NDArray[np.float64] = logits_V.double().cpu().numpy()
+    return array
 
 
 def load(bundle: Bundle, device: torch.device) -> LanguageModelPredictor:
     """The predictor of a bundle whose kind is `language_model`."""
     settings = bundle.info["settings"]
     vocabulary = bundle.vocabularies["text"]
-    network = LanguageModel(LanguageModelSettings(**settings["model"]), len(vocabulary))
+    characters = len(vocabulary.characters) if isinstance(vocabulary, HybridVocabulary) else 0
+    network = LanguageModel(LanguageModelSettings(**settings["model"]), len(vocabulary), characters)
     put_weights(network, bundle.weights)
     return LanguageModelPredictor(network.to(device), vocabulary, settings["train"]["context"], device)

@@ -13,6 +13,15 @@ def _none(value: Any) -> Any:
     return None if value == "none" else value
 
 
+class SpellingSettings(Settings):
+    """The character models of a dataset of unit hybrid, an LSTM layer each: one reads rare words, one writes them."""
+
+    embedding: int = Field(ge=1)
+    """Size of a character's vector."""
+    hidden: int = Field(ge=1)
+    """Size of the hidden state of each."""
+
+
 class LanguageModelSettings(StackSettings):
     """`runs.RUN.model` of a recurrent language model."""
 
@@ -25,6 +34,8 @@ class LanguageModelSettings(StackSettings):
     """Shares dropped in training; a single number for input, between layers and output."""
     tied: bool = False
     """Use the embeddings as output weights too (Press and Wolf, 2017)."""
+    spelling: SpellingSettings | None = None
+    """How rare words are read and written; a dataset of unit hybrid needs it, and no other has a use for it."""
     bidirectional: bool = False
     """Not for language models: it stands here for the error that says why."""
 
@@ -35,8 +46,10 @@ class LanguageModelSettings(StackSettings):
                 "`bidirectional` lets a language model see the very tokens that it is to predict: its loss would go "
                 "to zero and mean nothing; encoders (kind: seq2seq) read in both directions"
             )
-        if self.embedding is None and (self.tied or self.vectors or self.dropout.words):
-            raise ValueError("`tied`, `vectors` and `dropout.words` need embeddings, and there are none: one-hot input")
+        if self.embedding is None and (self.tied or self.vectors or self.dropout.words or self.spelling):
+            raise ValueError(
+                "`tied`, `vectors`, `dropout.words` and `spelling` need embeddings, and there are none: one-hot input"
+            )
         return self
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from unroll.kinds.language_model.network import LanguageModel, Reading
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
+from unroll.kinds.language_model.spelling import Spelled, spelled_tokens
 from unroll.nn.losses import Loss, cross_entropy
 from unroll.nn.recurrent import StackState
 from unroll.text.batches import Segment, make_batch, row_batches, stream_segments
@@ -18,7 +20,15 @@ from unroll.text.specials import EOS, PAD
 # Fixed, so that the validation loss does not depend on the batch size: a stream's parts and its steps.
 VALID_LANES, VALID_STEPS, VALID_ROWS = 16, 128, 64
 
-Piece = tuple[Segment, Tensor | None]
+
+class Piece(NamedTuple):
+    """What one loss is computed from, on the device."""
+
+    segment: Segment
+    lengths_B: Tensor | None
+    """Of rows that are run to their real length; on the CPU."""
+    spelled: Spelled | None
+    """The open ids of the segment (unit hybrid)."""
 
 
 class Task:
@@ -36,7 +46,8 @@ class Task:
         self.settings = batches
         self.data = data
         self.device = device
-        self.network = LanguageModel(model, data.manifest["fields"]["text"]["size"]).to(device)
+        field = data.manifest["fields"]["text"]
+        self.network = LanguageModel(model, field["size"], field.get("characters", 0)).to(device)
 
     def epoch_steps(self) -> int:
         """Batches of an epoch."""
@@ -64,19 +75,30 @@ class Task:
 
     def loss(self, piece: Piece, carry: StackState | None) -> tuple[Loss, StackState | None]:
         """The loss of one piece and the state that the next one starts from (truncated backpropagation)."""
-        segment, lengths_B = piece
-        reading = self.network(segment.inputs, carry, lengths_B)
+        segment, lengths_B, spelled = piece
+        reading = self.network(segment.inputs, carry, lengths_B, spelled)
         read_ND, targets_N = reading.read_BTD.flatten(0, 1), segment.targets.flatten()
         if segment.mask is not None:
             real = segment.mask.flatten().nonzero().squeeze(1)
             read_ND, targets_N = read_ND[real], targets_N[real]
         smoothing = self.settings.label_smoothing if self.network.training else 0.0
-        loss = cross_entropy(self.network.output(read_ND), targets_N, smoothing)
+        loss = cross_entropy(self.network.output(read_ND), self.network.closed(targets_N), smoothing)
+        if spelled is not None:
+            loss = loss._replace(nats=loss.nats + self._spelling_nats(read_ND, targets_N, spelled))
         if self.network.training and (self.settings.activation_penalty or self.settings.change_penalty):
             loss = loss._replace(extra=loss.extra + self._penalties(reading, segment.mask))
         if self.settings.context == "text":
             return loss, None
         return loss, tuple(tuple(s.detach() for s in layer) for layer in reading.state)
+
+    def _spelling_nats(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled) -> Tensor | float:
+        """What the characters of the spelled targets and their ends cost, summed."""
+        assert self.network.spelling is not None
+        spelt = (targets_N >= self.network.vocabulary).nonzero().squeeze(1)
+        if not len(spelt):
+            return 0.0
+        written = self.network.spelling.write(read_ND[spelt], spelled, targets_N[spelt])
+        return cross_entropy(self.network.spelling.output(written.read_MH), written.targets_M).nats
 
     def _penalties(self, reading: Reading, mask_BT: Tensor | None) -> Tensor:
         """α Σ mean(h²) + β Σ mean((h_t - h_(t-1))²) over real positions, means over units; Merity et al. (2018)."""
@@ -88,7 +110,7 @@ class Task:
 
     def _stream(self, split: EncodedSplit, lanes: int, steps: int) -> Iterator[Piece]:
         for segment in stream_segments(split.fields["text"].ids, lanes, steps):
-            yield segment.to(self.device), None
+            yield self._piece(segment, None)
 
     def _texts(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[Piece]:
         for rows in row_batches(split, size, order):
@@ -97,4 +119,11 @@ class Task:
             inputs = torch.cat([torch.full_like(targets[:, :1], EOS), targets[:, :-1]], dim=1)
             inputs = inputs.masked_fill(~batch.mask("text"), PAD)
             lengths = batch.lengths["text"] if self.settings.padding == "pack" else None
-            yield Segment(inputs, targets, batch.mask("text")).to(self.device), lengths
+            yield self._piece(Segment(inputs, targets, batch.mask("text")), lengths)
+
+    def _piece(self, segment: Segment, lengths_B: Tensor | None) -> Piece:
+        spelled = None
+        if self.network.spelling is not None:
+            spell = self.data.spellings["text"].of
+            spelled = spelled_tokens([segment.inputs, segment.targets], self.network.vocabulary, spell)
+        return Piece(segment.to(self.device), lengths_B, None if spelled is None else spelled.to(self.device))

@@ -37,6 +37,11 @@ class CharVocabulary(Vocabulary):
         self._ids = np.full(codes.max(initial=0) + 2, UNK, dtype=np.int64)
         self._ids[codes] = np.arange(len(SPECIALS), len(self._tokens))
 
+    @property
+    def characters(self) -> list[str]:
+        """What is known, without the specials."""
+        return self._tokens[len(SPECIALS) :]
+
     @classmethod
     def build(cls, texts: Iterable[str], settings: CharSettings) -> Self:
         """The characters that `texts` have at least `min_count` times."""

@@ -22,7 +22,7 @@ from unroll.mistakes import did_you_mean
 from unroll.settings import Settings
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
-from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_tokens
+from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_characters, count_tokens
 from unroll.text.vocabulary import CODE_POINTS, by_count
 
 LONGEST_WORD = 1_000  # characters; what is longer is no word of any dictionary and has no syllables
@@ -76,7 +76,7 @@ class SyllableVocabulary(TokenVocabulary):
     def build(cls, texts: Iterable[str], settings: SyllableSettings) -> Self:
         """Read `texts` once; a word or syllable with an unknown character is never kept."""
         seen: Counter[str] = Counter()
-        counts = count_tokens(_counted(texts, seen), Tokenizer("joiner", lowercase=False))
+        counts = count_tokens(count_characters(texts, seen), Tokenizer("joiner", lowercase=False))
         known = {c for c, count in seen.items() if count >= settings.min_count} | _ALWAYS
         words = [token for token in by_count(counts) if known.issuperset(token)][: settings.max_words]
         whole = [_written(word) for word in words]
@@ -133,12 +133,6 @@ class SyllableVocabulary(TokenVocabulary):
     def unknown_nats(self, text: str) -> float:
         """An unknown character is any code point that is not known, within a token or at its end, each as likely."""
         return len(self.unknown_tokens(text)) * math.log(2 * (CODE_POINTS - len(self._inside)))
-
-
-def _counted(texts: Iterable[str], characters: Counter[str]) -> Iterator[str]:
-    for text in texts:
-        characters.update(text)
-        yield text
 
 
 def _count_syllables(words: Mapping[str, int], hyphenation: pyphen.Pyphen, known: set[str]) -> Counter[str]:

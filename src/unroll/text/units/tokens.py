@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -87,3 +87,10 @@ def count_tokens(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
             split_chunks()
     split_chunks()
     return tokens
+
+
+def count_characters(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
+    """The same texts, each counted into `counts` as it passes."""
+    for text in texts:
+        counts.update(text)
+        yield text
