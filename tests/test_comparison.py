@@ -218,14 +218,14 @@ def test_costs_come_from_the_timings(project):
 def test_what_is_written(project, tmp_path):
     for seed, bits in ((1, 2.0), (2, 2.5)):
         project.language_model(f"lstm-{seed}", bits, seed=seed)
-    project.compare().write(tmp_path / "report")
+    project.compare().write(tmp_path / "report", {})
     found = json.loads((tmp_path / "report" / "comparison.json").read_text())
     row = found["tables"]["docs"]["stream"]["lstm-1, lstm-2"]
     assert row["runs"] == ["lstm-1", "lstm-2"]
     assert (row["bits_per_char"], row["bits_per_char_sd"]) == (2.25, math.sqrt(0.125))
     assert found["not_run"] == []
     first = [path.read_bytes() for path in sorted((tmp_path / "report").iterdir())]
-    project.compare().write(tmp_path / "report")
+    project.compare().write(tmp_path / "report", {})
     assert [path.read_bytes() for path in sorted((tmp_path / "report").iterdir())] == first
 
 

@@ -120,7 +120,12 @@ def _drawable(tokens: Sequence[str]) -> list[str]:
 
 
 def _png(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
-    """Draw on axes of their own, `width` by `height` inches, whatever style the user has set."""
+    """One pair of axes as `draw` fills it; as in `png`."""
+    return png(lambda figure: draw(figure.add_subplot()), width, height)
+
+
+def png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+    """A figure of `width` by `height` inches as `draw` fills it, whatever style the user has set."""
     present = set(font_manager.get_font_names())
     fonts = ["DejaVu Sans", *(font for font in _FALLBACKS if font in present)]
     file = io.BytesIO()
@@ -128,6 +133,6 @@ def _png(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         matplotlib.rcParams["font.family"] = fonts
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

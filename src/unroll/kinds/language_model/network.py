@@ -3,14 +3,16 @@
 B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unroll.kinds.language_model.settings import LanguageModelSettings
+from unroll.nn.cells import State
 from unroll.nn.dropout import drop_units, embed
-from unroll.nn.recurrent import Recurrent, StackState
+from unroll.nn.recurrent import Layer, Recurrent, StackState
 from unroll.text.specials import PAD
 
 
@@ -25,6 +27,15 @@ class Reading(NamedTuple):
     """The same after dropout."""
     state: StackState
     """After the last step."""
+
+
+class Trace(NamedTuple):
+    """A layer at work."""
+
+    x_BTI: Tensor
+    """What it read."""
+    states: list[State]
+    """Before the first step and after each: T + 1."""
 
 
 class LanguageModel(nn.Module):
@@ -62,3 +73,23 @@ class LanguageModel(nn.Module):
         top_BTO, state = self.recurrent(x_BTE, state, lengths_B)
         dropped_BTO = drop_units(top_BTO, self.rates.output, self.rates, self.training)
         return Reading(self.project(dropped_BTO), top_BTO, dropped_BTO, state)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The recurrent layers, the lowest first."""
+        return cast(list[Layer], list(self.recurrent.layers))
+
+    def trace(self, ids_BT: Tensor, state: StackState) -> tuple[list[Trace], Tensor]:
+        """Read tokens tick by tick, without dropout: each layer at work, and what the output layer reads (B, T, D)."""
+        y = self.embed(ids_BT)
+        traces = []
+        for n, (layer, before) in enumerate(zip(self.layers, state, strict=True), start=1):
+            x, cell, states = y, layer.cell, [before]
+            u_GO = cell.weights()[1]
+            for a_BG in cell.inputs(x).unbind(1):
+                states.append(cell.tick(a_BG, states[-1], u_GO))
+            traces.append(Trace(x, states))
+            y = torch.stack([after[0] for after in states[1:]], dim=1)
+            if n >= self.recurrent.residual_from:
+                y = y + x
+        return traces, self.project(y)
