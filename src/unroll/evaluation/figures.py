@@ -98,8 +98,8 @@ def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Se
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(weights_TS, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(source)), _drawable(source), rotation=90)
-        axes.set_yticks(range(len(target)), _drawable(target))
+        axes.set_xticks(range(len(source)), drawable(source), rotation=90)
+        axes.set_yticks(range(len(target)), drawable(target))
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
             label.set_parse_math(False)  # a token may hold dollar signs
@@ -114,7 +114,7 @@ def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Se
     return _png(draw, 2.5 + 0.34 * len(source), 1.5 + 0.34 * len(target))
 
 
-def _drawable(tokens: Sequence[str]) -> list[str]:
+def drawable(tokens: Sequence[str]) -> list[str]:
     """Tokens with a like sign for the joiner's mark, which few fonts have."""
     return [token.replace(JOINER, "▪") for token in tokens]
 

@@ -10,6 +10,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.evaluation.figures import drawable
 from unroll.evaluation.inside.page import page
 from unroll.text.specials import SPECIALS
 from unroll.text.vocabulary import Vocabulary
@@ -61,11 +62,12 @@ def neighbour_page(rows: Sequence[Neighbours], vocabulary: Vocabulary) -> str:
 
 
 def _code(vocabulary: Vocabulary, token: int) -> str:
-    return f"<code>{escape(vocabulary.tokens([token])[0])}</code>"
+    return f"<code>{escape(drawable(vocabulary.tokens([token]))[0])}</code>"
 
 
 _INTRODUCTION = (
     f"<p>The {FREQUENT} most frequent tokens of the training text and up to {RARER} rarer ones, evenly spaced by the "
     "logarithm of their rank, each with the tokens whose embeddings have the largest cosine with its own. "
-    "A token seen a few times only has hardly moved from its random start.</p>"
+    "A token seen a few times only has hardly moved from its random start. "
+    "␣ is a space, ⏎ a line end, ▪ a side on which a token joins its neighbour without a space.</p>"
 )
