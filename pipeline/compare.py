@@ -7,6 +7,7 @@ import typer
 
 from unroll import errors, params
 from unroll.evaluation.comparison import compare as compare_runs
+from unroll.evaluation.inside.across_runs import lag_figures
 
 app = typer.Typer(add_completion=False)
 
@@ -14,11 +15,12 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def compare(
     results: Annotated[Path, typer.Option(help="folder with the results of each run")],
-    out: Annotated[Path, typer.Option(help="folder for comparison.json and comparison.md")],
+    out: Annotated[Path, typer.Option(help="folder for comparison.json, comparison.md and figures")],
 ) -> None:
-    """Put the results of all runs into tables."""
+    """Put the results of all runs into tables, and their gradients into one figure."""
     settings = params.load()
-    compare_runs(settings.runs, settings.datasets, results).write(out)
+    gradients = lag_figures(settings.runs, settings.datasets, results)
+    compare_runs(settings.runs, settings.datasets, results).write(out, gradients)
 
 
 if __name__ == "__main__":

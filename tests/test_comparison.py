@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from unroll.evaluation.comparison import compare
+from unroll.evaluation.inside import across_runs
 from unroll.evaluation.tables import Comparison, Row, Table
 from unroll.params import LanguageModelRun, Seq2SeqRun
 from unroll.text.settings import DatasetSettings
@@ -218,15 +219,42 @@ def test_costs_come_from_the_timings(project):
 def test_what_is_written(project, tmp_path):
     for seed, bits in ((1, 2.0), (2, 2.5)):
         project.language_model(f"lstm-{seed}", bits, seed=seed)
-    project.compare().write(tmp_path / "report")
+    gradients = {"docs": b"a picture", "docs: title": b"another"}
+    project.compare().write(tmp_path / "report", gradients)
     found = json.loads((tmp_path / "report" / "comparison.json").read_text())
     row = found["tables"]["docs"]["stream"]["lstm-1, lstm-2"]
     assert row["runs"] == ["lstm-1", "lstm-2"]
     assert (row["bits_per_char"], row["bits_per_char_sd"]) == (2.25, math.sqrt(0.125))
     assert found["not_run"] == []
-    first = [path.read_bytes() for path in sorted((tmp_path / "report").iterdir())]
-    project.compare().write(tmp_path / "report")
-    assert [path.read_bytes() for path in sorted((tmp_path / "report").iterdir())] == first
+    page = (tmp_path / "report" / "comparison.md").read_text()
+    for name, image in (("docs", b"a picture"), ("docs_title", b"another")):
+        assert f"](figures/gradient_by_lag_{name}.png)" in page
+        assert (tmp_path / "report" / "figures" / f"gradient_by_lag_{name}.png").read_bytes() == image
+    first = written(tmp_path / "report")
+    project.compare().write(tmp_path / "report", gradients)
+    assert written(tmp_path / "report") == first
+    project.compare().write(tmp_path / "report", {})
+    assert sorted(written(tmp_path / "report")) == ["comparison.json", "comparison.md"]
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_gradients_are_drawn_for_each_text_from_the_runs_that_have_them(project, monkeypatch):
+    monkeypatch.setattr(across_runs, "common_figure", lambda runs: repr({n: unit for n, (unit, _) in runs.items()}))
+    project.language_model("a", 2.0)
+    project.language_model("b", 2.0, dataset="docs-word", context="text")
+    project.language_model("c", 2.0, dataset="other-char")
+    project.language_model("without", 2.0)
+    project.pairs("pairs", {"bleu": 1.0}, {})
+    del project.runs["c"]  # not in params.yaml any more
+    for name in ("a", "b", "c"):
+        folder = project.folder / name / "figures"
+        folder.mkdir()
+        (folder / "gradients.csv").write_text("lag,low,high,mean\n0,1,1,1\n")
+    drawn = across_runs.lag_figures(project.runs, DATASETS, project.folder)
+    assert drawn == {"docs": repr({"a": "char", "b": "word"})}
 
 
 @pytest.mark.parametrize("width", [80, 200])

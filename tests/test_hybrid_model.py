@@ -8,6 +8,7 @@ import pytest
 import torch
 from builders import text_dataset
 
+from unroll.evaluation.inside.look import look_inside
 from unroll.kinds.generation import Sampling
 from unroll.kinds.language_model import predictor as predictor_module
 from unroll.kinds.language_model import spelling as spelling_module
@@ -294,3 +295,17 @@ def test_a_word_that_does_not_end_is_ended():
         model.network.spelling.output.bias[EOS] = -1e3
     tokens = list(model.sample(np.zeros(0, dtype=np.int64), 3, Sampling(), np.random.default_rng(1)))
     assert [len(model.vocabulary.tokens([n])[0]) for n in tokens] == [LONGEST] * 3
+
+
+@pytest.mark.parametrize("context", ["stream", "text"])
+def test_the_inside_of_a_model_that_spells_can_be_seen(context):
+    model = predictor(context)
+    ids = torch.from_numpy(model.vocabulary.encode(TEXTS[0])).unsqueeze(0)
+    spelled = model.spelled(ids)
+    assert spelled is not None
+    zero = tuple(layer.initial(torch.zeros(1, 1, 1, dtype=torch.float64)) for layer in model.network.layers)
+    _, read = model.network.trace(ids, zero, spelled)
+    torch.testing.assert_close(read, model.network(ids, spelled=spelled).read_BTD)
+    trained = np.concatenate([model.vocabulary.encode(text) for text in TEXTS])
+    found = look_inside(model, TEXTS, trained, lags=4)
+    assert {"gradients.csv", "units.html", "neighbours.html"} <= found.keys()

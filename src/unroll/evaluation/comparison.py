@@ -77,12 +77,17 @@ def compare(runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSetti
 def _place(run: RunSettings, dataset: DatasetSettings, metrics: Mapping[str, Any]) -> tuple[str, str, str]:
     """The table that a run belongs to: task, test text, and how it was measured."""
     if "text" in dataset.fields:
-        column = dataset.column("text")
-        subject = dataset.corpus if column == "text" else f"{dataset.corpus}: {column}"
-        return "language_model", subject, str(metrics["test"]["context"])
-    subject = f"{dataset.corpus}: {dataset.column('source')} → {dataset.column('target')}"
+        return "language_model", subject_of(dataset), str(metrics["test"]["context"])
     signatures = metrics["signature"]
-    return "pairs", subject, "; ".join(f"{name}: {signatures[name]}" for name in sorted(signatures))
+    return "pairs", subject_of(dataset), "; ".join(f"{name}: {signatures[name]}" for name in sorted(signatures))
+
+
+def subject_of(dataset: DatasetSettings) -> str:
+    """The name of a test text: its corpus and columns."""
+    if "text" in dataset.fields:
+        column = dataset.column("text")
+        return dataset.corpus if column == "text" else f"{dataset.corpus}: {column}"
+    return f"{dataset.corpus}: {dataset.column('source')} → {dataset.column('target')}"
 
 
 def _cell(run: RunSettings) -> str:

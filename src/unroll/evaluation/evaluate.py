@@ -12,9 +12,10 @@ import numpy as np
 from unroll.evaluation.baselines import baselines
 from unroll.evaluation.figures import Scale, alignment, learning_curve, length_histogram, read_history
 from unroll.evaluation.fluency import fluency, real_sample
+from unroll.evaluation.inside.look import look_inside
 from unroll.evaluation.language_model import TextMeasures, measure
 from unroll.evaluation.pairs import SENTENCE_KEY, one_line, score_pairs
-from unroll.evaluation.predictors import Hypothesis, LanguageModel, PairModel
+from unroll.evaluation.predictors import Hypothesis, LanguageModel, PairModel, RecurrentLanguageModel
 from unroll.evaluation.samples import SHOWN, Pair, language_model_page, pair_page, random_rows
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.evaluation.words import words
@@ -36,7 +37,7 @@ class Findings:
     predictions: dict[str, str]
     """Text of each file by name."""
     figures: dict[str, bytes]
-    """PNG of each figure by name."""
+    """Bytes of each file by name: PNG, HTML, and numbers as CSV."""
     unit: str
     """Of what the model predicts."""
 
@@ -57,6 +58,8 @@ def evaluate_run(
     """
     if isinstance(settings, LanguageModelEvaluation):
         findings = language_model_findings(predictor, dataset, settings)
+        if isinstance(predictor, RecurrentLanguageModel):
+            findings.figures.update(_inside(predictor, dataset, model))
     else:
         findings = pair_findings(predictor, dataset, settings)
     figures = {**findings.figures, "lengths.png": _lengths_figure(dataset)}
@@ -81,6 +84,13 @@ def _lengths_figure(dataset: EncodedDataset) -> bytes:
         for name, field in dataset.train.fields.items()
     }
     return length_histogram(lengths, dataset.manifest["max_length"])
+
+
+def _inside(predictor: RecurrentLanguageModel, dataset: EncodedDataset, model: Path) -> dict[str, bytes]:
+    """What is seen inside; gradients are followed as far as training followed them."""
+    bptt: int | None = read_json(model / "bundle.json")["settings"]["train"]["bptt"]
+    lags = bptt or dataset.manifest["max_length"]
+    return look_inside(predictor, dataset.raw_texts("test", "text"), dataset.train.fields["text"].ids, lags)
 
 
 def _cost(model: Path) -> dict[str, int]:

@@ -98,8 +98,8 @@ def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Se
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(weights_TS, cmap="Blues", vmin=0, vmax=1, aspect="equal")
-        axes.set_xticks(range(len(source)), _drawable(source), rotation=90)
-        axes.set_yticks(range(len(target)), _drawable(target))
+        axes.set_xticks(range(len(source)), drawable(source), rotation=90)
+        axes.set_yticks(range(len(target)), drawable(target))
         axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
         for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
             label.set_parse_math(False)  # a token may hold dollar signs
@@ -114,13 +114,18 @@ def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Se
     return _png(draw, 2.5 + 0.34 * len(source), 1.5 + 0.34 * len(target))
 
 
-def _drawable(tokens: Sequence[str]) -> list[str]:
+def drawable(tokens: Sequence[str]) -> list[str]:
     """Tokens with a like sign for the joiner's mark, which few fonts have."""
     return [token.replace(JOINER, "▪") for token in tokens]
 
 
 def _png(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
-    """Draw on axes of their own, `width` by `height` inches, whatever style the user has set."""
+    """One pair of axes as `draw` fills it; as in `png`."""
+    return png(lambda figure: draw(figure.add_subplot()), width, height)
+
+
+def png(draw: Callable[[Figure], None], width: float, height: float) -> bytes:
+    """A figure of `width` by `height` inches as `draw` fills it, whatever style the user has set."""
     present = set(font_manager.get_font_names())
     fonts = ["DejaVu Sans", *(font for font in _FALLBACKS if font in present)]
     file = io.BytesIO()
@@ -128,6 +133,6 @@ def _png(draw: Callable[[Axes], None], width: float, height: float) -> bytes:
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         matplotlib.rcParams["font.family"] = fonts
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-        draw(figure.add_subplot())
+        draw(figure)
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

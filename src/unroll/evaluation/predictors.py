@@ -1,12 +1,15 @@
 """What evaluation asks of a finished model, whatever its kind."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from unroll.kinds.generation import Sampling, TextScore
+from unroll.kinds.language_model.network import LanguageModel as Network
+from unroll.kinds.language_model.spelling import Spelled
 from unroll.kinds.seq2seq.settings import DecodeSettings
 from unroll.text.vocabulary import Vocabulary
 
@@ -24,6 +27,18 @@ class LanguageModel(Protocol):
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, sampling: Sampling, seed: int) -> Sequence[str]:
         """Each prompt with its continuation behind it."""
+
+
+@runtime_checkable
+class RecurrentLanguageModel(LanguageModel, Protocol):
+    """A language model whose network can be watched at work."""
+
+    @property
+    def network(self) -> Network: ...
+    @property
+    def device(self) -> torch.device: ...
+    def spelled(self, *ids: torch.Tensor) -> Spelled | None:
+        """The tokens among `ids` (on the CPU) that the network reads by their characters."""
 
 
 class Hypothesis(Protocol):

@@ -1,5 +1,6 @@
 """Tables of runs: what a row and a column are, and how they look as Markdown, as JSON and on a terminal."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
-from unroll.files import whole_file, write_json
+from unroll.files import whole_file, whole_folder, write_json
 
 NOTHING = "–"
 NOTES = {
@@ -19,6 +20,10 @@ NOTES = {
     "counts the run's own units and compares among equal units only. Runs of another context are in another table.",
     "pairs": "Baselines are in italics; they need no training.",
 }
+GRADIENTS = (
+    "The norm of the gradient of one token's loss with respect to the top layer's hidden state k tokens before, a mean "
+    "over places of the test text. Where it falls steeply the network cannot learn from what is farther back."
+)
 SEEDS = (
     "± is the sample standard deviation over runs that differ in nothing but `seed`. A row without it is one seed: "
     "a small difference to it may be chance."
@@ -168,11 +173,18 @@ class Comparison:
     not_run: tuple[str, ...] = field(default=())
     """Runs without results."""
 
-    def write(self, folder: Path) -> None:
-        """Write `comparison.json` and `comparison.md` into `folder`."""
+    def write(self, folder: Path, gradients: Mapping[str, bytes]) -> None:
+        """Write `comparison.json`, `comparison.md` and `figures/` into `folder`.
+
+        `gradients` are PNGs of the gradient by time lag, by the test text as `Table.subject` names it.
+        """
         write_json(folder / "comparison.json", self.to_json())
+        names = {subject: f"gradient_by_lag_{re.sub(r'[^A-Za-z0-9-]+', '_', subject)}.png" for subject in gradients}
+        with whole_folder(folder / "figures") as figures:
+            for subject, image in gradients.items():
+                (figures / names[subject]).write_bytes(image)
         with whole_file(folder / "comparison.md") as file:
-            file.write(self.to_markdown())
+            file.write(self.to_markdown() + _gradient_section(names))
 
     def to_json(self) -> dict[str, Any]:
         """Subject, then condition, then row, best first, with exact figures; spreads have the key `..._sd`."""
@@ -203,6 +215,14 @@ class Comparison:
         if self.not_run:
             remarks.append(f"Without results so far: {', '.join(self.not_run)}")
         return remarks
+
+
+def _gradient_section(names: Mapping[str, str]) -> str:
+    """The figures of gradients by time lag, by their test text; nothing without any."""
+    if not names:
+        return ""
+    images = [f"![Gradient by time lag, {_escaped(subject)}](figures/{name})" for subject, name in names.items()]
+    return "\n" + "\n\n".join(["## How far gradients reach", GRADIENTS, *images]) + "\n"
 
 
 def _exact(row: Row) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary, N spelled tokens.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,9 @@ from torch.nn import functional as F
 
 from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.kinds.language_model.spelling import Spelled, Spelling
+from unroll.nn.cells import State
 from unroll.nn.dropout import drop_rows, drop_units, embed
-from unroll.nn.recurrent import Recurrent, StackState
+from unroll.nn.recurrent import Layer, Recurrent, StackState
 from unroll.text.specials import PAD, UNK
 
 
@@ -27,6 +28,15 @@ class Reading(NamedTuple):
     """The same after dropout."""
     state: StackState
     """After the last step."""
+
+
+class Trace(NamedTuple):
+    """A layer at work."""
+
+    x_BTI: Tensor
+    """What it read."""
+    states: list[State]
+    """Before the first step and after each: T + 1."""
 
 
 class LanguageModel(nn.Module):
@@ -77,16 +87,37 @@ class LanguageModel(nn.Module):
         spelled: Spelled | None = None,
     ) -> Reading:
         """Read tokens, from a state on; `lengths_B` as in `Layer`, `spelled` has the open ids among `ids_BT`."""
-        x_BTE = self.embed(ids_BT) if spelled is None else self._embed_open(ids_BT, spelled)
-        x_BTE = drop_units(x_BTE, self.rates.input, self.rates, self.training)
+        x_BTE = drop_units(self.inputs(ids_BT, spelled), self.rates.input, self.rates, self.training)
         top_BTO, state = self.recurrent(x_BTE, state, lengths_B)
         dropped_BTO = drop_units(top_BTO, self.rates.output, self.rates, self.training)
         return Reading(self.project(dropped_BTO), top_BTO, dropped_BTO, state)
 
-    def _embed_open(self, ids_BT: Tensor, spelled: Spelled) -> Tensor:
+    def inputs(self, ids_BT: Tensor, spelled: Spelled | None) -> Tensor:
         """Input vectors (B, T, E), those of open ids from the spelling."""
+        if spelled is None:
+            return self.embed(ids_BT)
         assert self.spelling is not None
         read_NE = drop_rows(self.spelling.read(spelled), self.rates.words, self.training)
         open_BT = ids_BT >= self.vocabulary
         places_BT = spelled.places(ids_BT.where(open_BT, spelled.ids_N[0]))
         return torch.where(open_BT.unsqueeze(-1), F.embedding(places_BT, read_NE), self.embed(self.closed(ids_BT)))
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The recurrent layers, the lowest first."""
+        return cast(list[Layer], list(self.recurrent.layers))
+
+    def trace(self, ids_BT: Tensor, state: StackState, spelled: Spelled | None = None) -> tuple[list[Trace], Tensor]:
+        """Read tokens tick by tick, without dropout: each layer at work, and what the output layer reads (B, T, D)."""
+        y = self.inputs(ids_BT, spelled)
+        traces = []
+        for n, (layer, before) in enumerate(zip(self.layers, state, strict=True), start=1):
+            x, cell, states = y, layer.cell, [before]
+            u_GO = cell.weights()[1]
+            for a_BG in cell.inputs(x).unbind(1):
+                states.append(cell.tick(a_BG, states[-1], u_GO))
+            traces.append(Trace(x, states))
+            y = torch.stack([after[0] for after in states[1:]], dim=1)
+            if n >= self.recurrent.residual_from:
+                y = y + x
+        return traces, self.project(y)

@@ -77,14 +77,14 @@ class LanguageModelPredictor(Generator):
         state: StackState | None = None
         for start in range(0, targets_BT.shape[1], STEPS):
             inputs, targets = (ids_BT[:, start : start + STEPS] for ids_BT in (inputs_BT, targets_BT))
-            spelled = self._spelled(inputs, targets)
+            spelled = self.spelled(inputs, targets)
             reading = self.network(inputs.to(self.device), state, spelled=spelled)
             state = reading.state
             piece = self._token_nats(reading.read_BTD.flatten(0, 1), targets.flatten().to(self.device), spelled)
             nats[:, start : start + STEPS] = piece.view(targets.shape).cpu().numpy()
         return [row[:length] for row, length in zip(nats, lengths_B.tolist(), strict=True)]
 
-    def _spelled(self, *ids: Tensor) -> Spelled | None:
+    def spelled(self, *ids: Tensor) -> Spelled | None:
         """The open ids of a piece, on the device."""
         if not isinstance(self.vocabulary, HybridVocabulary):
             return None
@@ -114,7 +114,7 @@ class LanguageModelPredictor(Generator):
         state: StackState | None = None
         ids_1T = torch.from_numpy(np.append(EOS, prompt)).unsqueeze(0)
         for _ in range(max_tokens):
-            reading = self.network(ids_1T.to(self.device), state, spelled=self._spelled(ids_1T))
+            reading = self.network(ids_1T.to(self.device), state, spelled=self.spelled(ids_1T))
             state, read_D = reading.state, reading.read_BTD[0, -1]
             token = draw(_array(self.network.output(read_D)), sampling, random, never)
             if token == UNK:

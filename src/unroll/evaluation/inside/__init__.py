@@ -1,0 +1,1 @@
+"""Seeing inside a recurrent language model: gradients, gates, single units, embeddings."""
