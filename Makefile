@@ -1,4 +1,5 @@
-# make repro   run the pipeline of params.yaml (what changed since the last time) and print the comparison
+# make repro   run the pipeline of params.yaml (what changed since the last time) and print the comparison;
+#              so many stages side by side: make repro JOBS=4, by default the cores over compute.threads
 # make ui      browse all runs in MLflow
 # make test    run the tests
 # make check   lint, formatting and types
@@ -6,14 +7,14 @@
 # Each target sets up .venv first, once. Another Python: make repro PYTHON=python3.12
 
 PYTHON ?= python3
+JOBS ?=
 BIN = .venv/bin
 INSTALLED = .venv/installed
 
 .PHONY: repro ui test check
 
-# The stages say `python`: that is the one in .venv.
 repro: $(INSTALLED)
-	@PATH="$$PWD/$(BIN):$$PATH" $(BIN)/dvc repro
+	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
 	@$(BIN)/unroll compare
 	@echo "All runs, with their curves and samples, in MLflow: make ui"
 

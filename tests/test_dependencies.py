@@ -55,7 +55,7 @@ def test_a_stage_lists_the_code_of_its_plugin(stage):
 
 # Each layer may import itself and those before it.
 LAYERS = [
-    ["errors", "settings", "files", "code", "mistakes"],
+    ["errors", "settings", "files", "code", "mistakes", "scheduling"],
     ["text"],
     ["nn"],
     ["kinds"],

@@ -255,6 +255,28 @@ def test_a_clone_with_results_but_without_data_runs_whole(project):
     assert (project.folder / "results" / "lm" / "metrics.json").read_bytes() == before
 
 
+@pytest.mark.slow
+def test_side_by_side_gives_the_same(project):
+    """All but what depends on the clock: `unroll repro --jobs 2` from nothing, against `dvc repro`."""
+    yaml = YAML(typ="safe")
+    outputs = ("data/raw", "data/vocab", "data/encoded", "models", "predictions", "results", "report", "mlruns")
+    for name in (*outputs, ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(project.folder / name)
+    lock = project.folder / "dvc.lock"
+    serial = yaml.load(lock.read_text())["stages"]
+    lock.unlink()
+    project.run(sys.executable, "-c", "from unroll.cli import main; main()", "repro", "--jobs", "2")
+    stages = yaml.load(lock.read_text())["stages"]
+    assert set(stages) == set(serial)
+
+    def hashes(outs: list[dict[str, Any]]) -> dict[str, str]:
+        return {out["path"]: out["md5"] for out in outs if not out["path"].endswith("timing.csv")}
+
+    for name in set(stages) - {"track@lm", "track@translator", "compare"}:
+        assert hashes(stages[name]["outs"]) == hashes(serial[name]["outs"]), name
+    assert project.repro() == []
+
+
 def test_the_same_seed_gives_the_same_bits(project):
     names = (
         "models/lm/weights.safetensors",

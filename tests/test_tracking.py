@@ -12,8 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 from unroll.errors import UserError
+from unroll.evaluation.tables import MEASURES
 from unroll.params import LanguageModelRun
-from unroll.tracking import open_store, project_root, track_run, tracking_uri
+from unroll.tracking import VIEW_TAG, open_store, project_root, track_run, tracking_uri
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {
@@ -133,7 +134,7 @@ def test_everything_is_logged(project):
     assert series["valid/loss"] == [(20, STAMPS[1], 3.375)]
     assert series["train/lr"] == [(10, STAMPS[0], 0.01), (20, STAMPS[1], 0.005)]
     assert series["train/tokens_per_second"] == [(10, STAMPS[0], 100), (20, STAMPS[1], 300)]
-    final = {key: points[0][2] for key, points in series.items() if len(points) == 1}
+    final = {key: value for key, ((step, _, value), *_) in series.items() if step == 0}
     assert (
         final.items()
         >= {
@@ -174,8 +175,8 @@ def test_everything_is_logged(project):
             "test/context": "stream",
         }.items()
     )
-    assert "| bits_per_char | 2.25 |" in tags["mlflow.note.content"]
-    assert inputs == [("tiny-char", ("ab" * 18))]
+    assert "| --- | ---: |\n| bits_per_char | 2.25 |\n| perplexity | 20.5 |" in tags["mlflow.note.content"]
+    assert inputs == [("tiny-char", "abababab")]
     assert artifacts == {
         "metrics.json",
         "report.json",
@@ -239,6 +240,19 @@ def test_a_long_history_is_logged_whole(project):
     series = project.snapshot(project.track().run_id)[1]
     assert [step for step, _, _ in series["valid/loss"]] == list(steps)
     assert [step for step, _, _ in series["train/peak_ram_bytes"]] == list(steps)
+
+
+def test_the_table_of_runs_begins_with_the_figures_that_runs_are_compared_by(project):
+    """Also in a store that an earlier version made."""
+    with open_store() as (client, experiment):
+        client.set_experiment_tag(experiment, VIEW_TAG, "{}")
+    with open_store() as (client, experiment):
+        view = json.loads(client.get_experiment(experiment).tags[VIEW_TAG])
+    shown = [column for column in view["selectedColumns"] if column.startswith("metrics.")]
+    measured = {f"metrics.`test/{measure.key}`" for measure in MEASURES}
+    assert shown[0] == "metrics.`test/bits_per_char`"
+    assert set(shown) <= {*measured, "metrics.`cost/parameters`"}
+    assert set(view["selectedColumns"]) <= set(view["columnOrder"])
 
 
 def test_a_deleted_experiment_comes_back(project):

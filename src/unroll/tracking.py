@@ -43,6 +43,20 @@ CURVES = {
     "tokens_per_second": "train/tokens_per_second",
     "peak_ram_bytes": "train/peak_ram_bytes",
 }
+LAYOUT = "2"  # of what is logged: a run logged in another one is logged anew
+# A shared view of MLflow, kept as a tag of the experiment: by default its table of runs shows no figure.
+VIEW = "unroll"
+VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+COLUMNS = {
+    "tags": {"unit": 90, "cell": 80},
+    "metrics": {
+        "test/bits_per_char": 130,
+        "test/word_perplexity": 150,
+        **{f"test/{key}": 100 for key in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")},
+        "cost/parameters": 120,
+    },
+}
+"""Tags and metrics in MLflow's table of runs, each with its width."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,28 @@ def open_store() -> Iterator[tuple[MlflowClient, str]]:
         artifacts = (folder / "artifacts").as_uri() if ours else None
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
-            yield client, client.create_experiment(EXPERIMENT, artifact_location=artifacts)
+            tags = {VIEW_TAG: _view()}
+            yield client, client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=tags)
             return
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
+        if experiment.tags.get(VIEW_TAG) != _view():
+            client.set_experiment_tag(experiment.experiment_id, VIEW_TAG, _view())
         if artifacts and experiment.artifact_location != artifacts:
             _move_artifacts(folder / "mlflow.db", experiment.artifact_location, artifacts)
         yield client, experiment.experiment_id
+
+
+def _view() -> str:
+    """How MLflow's table of runs begins; it leaves out columns that no run has."""
+    widths = {f"{section}.`{key}`": width for section, keys in COLUMNS.items() for key, width in keys.items()}
+    return json.dumps(
+        {
+            "selectedColumns": [*widths, "attributes.`Dataset`"],
+            "columnOrder": ["attributes.`Run Name`", *widths, "duration", "runDateAndNestInfo", "attributes.`Dataset`"],
+            "columnWidths": widths,
+        }
+    )
 
 
 def _move_artifacts(database: Path, old: str, new: str) -> None:
@@ -124,7 +153,7 @@ def track_run(name: str, settings: Settings, model: Path, results: Path, data: P
     identity = {
         "unroll.run": name,
         "unroll.fingerprint": _fingerprint(settings, bundle),
-        "unroll.content": _digest([json.dumps(params), *map(sha256, files)]),
+        "unroll.content": _digest([LAYOUT, json.dumps(params), *map(sha256, files)]),
     }
     with open_store() as (client, experiment):
         run = _find_or_create(client, experiment, identity, found.timing)
@@ -199,15 +228,19 @@ def _params(settings: Settings, bundle: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _metrics(found: Results) -> list[Metric]:
-    """The course of training at its own times, and the final figures at its end."""
+    """The final figures, at the end of training, and its course at its own times.
+
+    Final figures come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step
+    is drawn as bars, not as a curve of one point.
+    """
     points = []
     for row, timing in zip(found.history, found.timing, strict=True):
         values = {**timing, **row}
         at = _milliseconds(timing["time"]), int(row["step"])
         points += [Metric(CURVES[key], value, *at) for key, value in values.items() if key in CURVES]
-    end = _milliseconds(found.timing[-1]["time"]), int(found.history[-1]["step"])
+    end = _milliseconds(found.timing[-1]["time"]), 0
     final = dict(_flat({**found.metrics, "cost": found.costs()}, "/"))
-    return points + [Metric(key, value, *end) for key, value in final.items() if isinstance(value, int | float)]
+    return [Metric(key, value, *end) for key, value in final.items() if isinstance(value, int | float)] + points
 
 
 def _tags(bundle: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -231,7 +264,9 @@ def _description(name: str, bundle: Mapping[str, Any], found: Results) -> str:
         f"| test | {' | '.join(columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
     ]
-    for key in (key for key, value in found.metrics["test"].items() if isinstance(value, int | float)):
+    keys = [key for key, value in found.metrics["test"].items() if isinstance(value, int | float)]
+    # MLflow folds a long description: what runs are compared by comes first.
+    for key in sorted(keys, key=lambda key: f"test/{key}" not in COLUMNS["metrics"]):
         figures = [_readable(column[key]) if key in column else "" for column in columns.values()]
         lines.append(f"| {key} | {' | '.join(figures)} |")
     return "\n".join([*lines, "", "Texts that it wrote are in `samples.md`, below Artifacts."])
@@ -245,7 +280,7 @@ def _dataset(manifest: Mapping[str, Any], data: Path) -> DatasetInput:
     """The encoded data as an input of the run, with its counts."""
     dataset = Dataset(
         name=manifest["dataset"],
-        digest=manifest["sha256"][:36],
+        digest=manifest["sha256"][:8],  # as long as those that MLflow makes
         source_type="local",
         source=json.dumps({"uri": data.as_posix()}),
         profile=json.dumps(manifest["splits"]),

@@ -4,6 +4,7 @@ import typer
 
 from unroll import errors
 from unroll.cli.project import check, compare
+from unroll.cli.repro import repro
 from unroll.cli.text import evaluate, generate, score
 from unroll.cli.ui import ui
 
@@ -23,5 +24,5 @@ def unroll() -> None:
     """
 
 
-for command in (check, generate, score, evaluate, compare, ui):
+for command in (check, repro, generate, score, evaluate, compare, ui):
     app.command()(command)

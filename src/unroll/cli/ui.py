@@ -16,7 +16,7 @@ def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="by default the first free one from 5000")] = None,
 ) -> None:
     """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it."""
-    from unroll.tracking import open_store, tracking_uri
+    from unroll.tracking import VIEW, open_store, tracking_uri
 
     uri = tracking_uri()
     if uri.startswith(("http://", "https://")):
@@ -24,7 +24,8 @@ def ui(
         return
     port = _free_port() if port is None else _listen(port)
     with open_store() as (_, experiment):
-        link = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs?workflowType=machine_learning"
+        page = f"experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
+    link = f"http://127.0.0.1:{port}/#/{page}"
     print(f"MLflow starts. In some seconds open\n\n  {link}\n\nCtrl-C ends it.", flush=True)
     # MLflow's job runner is for language model services; it costs seconds and gigabytes.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}

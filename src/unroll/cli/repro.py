@@ -1,0 +1,182 @@
+"""The command `repro`: what `dvc repro` would run, independent parts side by side."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from unroll.params import Params
+    from unroll.scheduling import Children
+
+# DVC holds its lock while it hashes and caches, not while a stage's command runs; one that comes meanwhile waits.
+DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
+AFTER_ALL = ("compare",)  # stages of no chain: the last `dvc repro` runs them
+# Lines of DVC that are worth reading once at most, and no problem.
+HINTS = (
+    "Generating lock file",
+    "Updating lock file",
+    "To track the changes with git",
+    "\tgit add ",
+    "To enable auto staging",
+    "\tdvc config core.autostage",
+    "Use `dvc push`",
+    "WARNING: 'models/scratch' is empty",
+)
+UNCHANGED = "didn't change, skipping"
+LAST_LINES = 5  # of the stage that failed, told again at the end: its own error and DVC's
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Stages that one process runs one after another, once all chains that they need are done."""
+
+    stages: tuple[str, ...]
+    needs: frozenset[str] = frozenset()
+
+
+def repro(
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="parts side by side; by default the CPU cores over compute.threads")
+    ] = None,
+) -> None:
+    """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another."""
+    from unroll.params import load
+    from unroll.scheduling import Children
+
+    params = load()
+    jobs = jobs or max(1, _cores() // params.compute.threads)
+    environment = _environment()
+    status = _status(environment)
+    if not status:
+        print("Nothing has changed: all results are up to date.")
+        return
+    chains = chains_of(params)
+    stale = stale_chains(chains, status)
+    known = {stage for chain in chains.values() for stage in chain.stages}.union(AFTER_ALL)
+    children = Children()
+    with children.end_with_us():
+        if jobs == 1 or len(stale) < 2 or not known.issuperset(status):
+            code = children.run([*DVC, "repro", "--keep-going"], environment)
+        else:
+            print(f"{len(stale)} parts to run, {jobs} side by side: {', '.join(map(_label, stale))}", flush=True)
+            code = _side_by_side(stale, jobs, children, environment)
+    raise SystemExit(128 + children.stopped_by if children.stopped_by else code)
+
+
+def chains_of(params: "Params") -> dict[str, Chain]:
+    """The chains of dvc.yaml's stages: one a corpus, a dataset and a run, each by its path in params.yaml."""
+    from unroll.kinds import SCRATCH
+
+    chains = {SCRATCH: Chain((SCRATCH,))}
+    for name in params.corpora:
+        chains[f"corpora.{name}"] = Chain((f"fetch@{name}",))
+    for name, dataset in params.datasets.items():
+        chains[f"datasets.{name}"] = Chain(
+            (f"vocab@{name}", f"encode@{name}"), frozenset({f"corpora.{dataset.corpus}"})
+        )
+    for name, run in params.runs.items():
+        start = SCRATCH if run.init == SCRATCH else f"runs.{run.init}"
+        stages = (f"train@{name}", f"evaluate@{name}", f"track@{name}")
+        chains[f"runs.{name}"] = Chain(stages, frozenset({f"datasets.{run.dataset}", start}))
+    return chains
+
+
+def stale_chains(chains: Mapping[str, Chain], status: Iterable[str]) -> dict[str, Chain]:
+    """The chains with a stage that has changed, and all that follow from them; they need one another alone."""
+    changed, stale = set(status), set[str]()
+    for name in TopologicalSorter({name: chain.needs for name, chain in chains.items()}).static_order():
+        if changed.intersection(chains[name].stages) or stale & chains[name].needs:
+            stale.add(name)
+    return {name: Chain(chain.stages, chain.needs & stale) for name, chain in chains.items() if name in stale}
+
+
+def _side_by_side(chains: Mapping[str, Chain], jobs: int, children: "Children", environment: Mapping[str, str]) -> int:
+    """Run the chains and then whatever is left; return the exit code."""
+    from unroll.scheduling import run_graph
+
+    last_lines: dict[str, deque[str]] = {}
+    printing = threading.Lock()
+
+    def show(line: str, label: str = "") -> None:
+        with printing:
+            print(_labelled(label, line), flush=True)
+
+    def run_chain(name: str) -> bool:
+        label, begun = _label(name), time.monotonic()
+        lines = last_lines[name] = deque[str](maxlen=LAST_LINES)
+
+        def keep_and_show(line: str) -> None:
+            if line.startswith("> "):  # a command begins
+                lines.clear()
+            elif _worth_reading(line):
+                lines.append(line)
+            if _worth_reading(line):
+                show(line, label)
+
+        done = not children.run([*DVC, "repro", "--single-item", *chains[name].stages], environment, keep_and_show)
+        if not children.stopped_by:
+            show(f"{'done' if done else 'failed'} after {time.monotonic() - begun:.0f} s", label)
+        return done
+
+    outcome = run_graph({name: chain.needs for name, chain in chains.items()}, jobs, run_chain)
+    if children.stopped_by:
+        print("Stopped. What was finished is kept; the next call goes on from there.", file=sys.stderr)
+        return 1
+    if outcome.failed:
+        _report(outcome.failed, outcome.skipped, last_lines)
+        return 1
+    return children.run([*DVC, "repro"], environment, lambda line: show(line) if _worth_reading(line) else None)
+
+
+def _report(failed: Iterable[str], skipped: Iterable[str], last_lines: Mapping[str, Iterable[str]]) -> None:
+    for name in failed:
+        print(f"\nerror: {name} failed:", file=sys.stderr)
+        for line in last_lines[name]:
+            print(f"  {line}", file=sys.stderr)
+    if waiting := ", ".join(skipped):
+        print(f"\nnot run, since they need what failed: {waiting}", file=sys.stderr)
+
+
+def _status(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
+    command = [*DVC, "status", "--json"]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _environment() -> dict[str, str]:
+    """Ours, in which the stages' `python` is the one that runs us, and whose lines come as they are written."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _label(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _labelled(label: str, line: str) -> str:
+    """The line with its chain in front, unless there is none or the line names it already."""
+    return f"{label}  {line}" if label and not line.startswith((f"{label} ", f"{label}:", f"{label}.")) else line
+
+
+def _worth_reading(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith(HINTS) and not line.endswith(UNCHANGED)
