@@ -64,14 +64,36 @@ class EncodedDataset:
 
     def _split(self, name: str) -> EncodedSplit:
         folder = self.folder / name
-        fields = {field: _open_field(folder, field) for field in self.manifest["fields"]}
+        facts = self.manifest["fields"]
+        fields = {field: _open_field(folder, field, facts[field]["size"]) for field in facts}
         return EncodedSplit(fields, folder / RAW)
 
 
-def _open_field(folder: Path, field: str) -> EncodedField:
-    # A plain view of the mapped file: slices of numpy's memmap class cost several times as much.
-    ids, offsets, lengths = (
-        np.load(folder / f"{field}{suffix}.npy", mmap_mode="r").view(np.ndarray)
-        for suffix in ("", ".offsets", ".lengths")
-    )
-    return EncodedField(ids, offsets, lengths)
+def _open_field(folder: Path, field: str, size: int) -> EncodedField:
+    """The files of a field whose vocabulary has `size` ids; `UserError` naming the one that is damaged."""
+    ids_path, offsets_path, lengths_path = (folder / f"{field}{suffix}.npy" for suffix in ("", ".offsets", ".lengths"))
+    found = EncodedField(_map(ids_path), _map(offsets_path), _map(lengths_path))
+    if len(found.ids) and (largest := int(found.ids.max())) >= size:
+        place = int(found.ids.argmax())
+        raise _damaged(ids_path, f"id {largest} at place {place}, where the vocabulary has {size} ids")
+    sizes = np.diff(found.offsets)
+    if found.offsets[:1].tolist() != [0] or found.offsets[-1] != len(found.ids) or (sizes < 1).any():
+        raise _damaged(offsets_path, f"its rows are not those of {len(found.ids)} ids")
+    if found.lengths.shape != sizes.shape or (found.lengths < 1).any() or (found.lengths > sizes).any():
+        raise _damaged(lengths_path, f"its lengths are not those of {len(sizes)} rows")
+    return found
+
+
+def _map(path: Path) -> NDArray[Any]:
+    try:
+        # A plain view of the mapped file: slices of numpy's memmap class cost several times as much.
+        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray)
+        return array
+    except FileNotFoundError:
+        raise _damaged(path, "there is no such file") from None
+    except (ValueError, EOFError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, found: str) -> UserError:
+    return UserError(f"{path}: {found}; the file is damaged: remove it, and dvc repro encodes the dataset again")
