@@ -27,6 +27,8 @@ def generate(
     for name, value, bound in (("temperature", temperature, None), ("top-p", top_p, 1.0)):
         if value is not None and not (value > 0 and (bound is None or value <= bound)):
             raise UserError(f"--{name} {value}: should be above 0" + (f" and at most {bound:g}" if bound else ""))
+    if any("\ud800" <= character <= "\udfff" for character in prompt):
+        raise UserError("--prompt: is not UTF-8")
     model = _language_model(run)
     from unroll.kinds.generation import Sampling
 

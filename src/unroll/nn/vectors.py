@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,11 +54,16 @@ def _read(path: Path, digest: str, width: int) -> Iterator[tuple[str, NDArray[np
         raise UserError(f"{path}: its sha256 is {found}; params.yaml states {digest}")
     with ExitStack() as stack:
         if path.suffix == ".gz":
-            lines = stack.enter_context(gzip.open(path, "rt", encoding="utf-8", newline="\n"))
+            lines = cast(IO[bytes], stack.enter_context(gzip.open(path)))
         else:
-            lines = stack.enter_context(path.open(encoding="utf-8", newline="\n"))
-        for number, line in enumerate(lines, start=1):
-            token, *numbers = line.rstrip("\n ").split(" ")
+            lines = stack.enter_context(path.open("rb"))
+        offset = 0
+        for number, raw in enumerate(lines, start=1):
+            try:
+                token, *numbers = raw.decode("utf-8").rstrip("\n ").split(" ")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path}: byte {offset + error.start}, in line {number}, is not UTF-8") from None
+            offset += len(raw)
             if number == 1 and len(numbers) == 1:
                 continue
             if len(numbers) != width:

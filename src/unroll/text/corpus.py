@@ -37,17 +37,19 @@ class Corpus:
     origin: str
     """Where the text came from, for a person to read."""
     rows: Iterable[Row]
+    keep_blank: bool = False
+    """Whether rows stay that are blank in every column."""
 
 
 def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None) -> None:
     """Write `corpus` as `folder`, whole or not at all; `settings` are recorded as its source.
 
-    Text is kept exactly. Rows that are blank in every column are left out and counted. `UserError` for a row
-    that is no valid Unicode (lone surrogates) and for a split without rows.
+    Text is kept exactly. Rows that are blank in every column are left out and counted, unless `corpus` keeps them.
+    `UserError` for a row that is no valid Unicode (lone surrogates) and for a split without rows.
     """
     with whole_folder(folder) as part:
         with ExitStack() as stack:
-            splits = {name: stack.enter_context(_Split(name, part, corpus.columns)) for name in SPLITS}
+            splits = {name: stack.enter_context(_Split(name, part, corpus)) for name in SPLITS}
             for split, texts in corpus.rows:
                 splits[split].add(texts)
         empty = [f"{folder.name}: split '{name}' has no rows" for name in SPLITS if not splits[name].rows]
@@ -95,12 +97,12 @@ def draw(seed: int, *parts: str) -> float:
 class _Split:
     """The Parquet file of one split while it is written, and what is counted on the way."""
 
-    def __init__(self, name: str, folder: Path, columns: tuple[str, ...]) -> None:
-        self.name, self.columns = name, columns
+    def __init__(self, name: str, folder: Path, corpus: Corpus) -> None:
+        self.name, self.columns, self.keep_blank = name, corpus.columns, corpus.keep_blank
         self.path = folder / f"{name}.parquet"
         self.rows = self.characters = self.bytes = self.blank_rows = 0
         self.hashes = array("Q")
-        self.schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in columns])
+        self.schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in corpus.columns])
         self._group: list[tuple[str, ...]] = []
         self._group_characters = 0
 
@@ -120,7 +122,7 @@ class _Split:
         """Take one row."""
         if len(texts) != len(self.columns):
             raise ValueError(f"{self.name}: a row of {len(texts)} texts for the columns {self.columns}")
-        if not any(text and not text.isspace() for text in texts):
+        if not self.keep_blank and not any(text and not text.isspace() for text in texts):
             self.blank_rows += 1
             return
         encoded = [self._utf8(column, text) for column, text in zip(self.columns, texts, strict=True)]

@@ -39,6 +39,9 @@ class Spellings:
     characters: NDArray[np.integer[Any]]
     offsets: NDArray[np.int64]
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
     def of(self, token: int) -> NDArray[np.int64]:
         """The characters (L,) of an open id."""
         start, end = self.offsets[token - self.first : token - self.first + 2]
@@ -62,10 +65,10 @@ class EncodedDataset:
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
         self.folder = folder
         self.manifest = manifest
-        self.train, self.valid = (self._split(name) for name in ("train", "valid"))
         hybrid = {field: stated["size"] for field, stated in manifest["fields"].items() if stated["unit"] == "hybrid"}
         self.spellings = {field: _open_spellings(folder, field, size) for field, size in hybrid.items()}
         """Of fields of unit hybrid: the tokens of the training and validation split that are spelled."""
+        self.train, self.valid = (self._split(name) for name in ("train", "valid"))
 
     @classmethod
     def open(cls, folder: Path) -> "EncodedDataset":
@@ -81,21 +84,42 @@ class EncodedDataset:
 
     def _split(self, name: str) -> EncodedSplit:
         folder = self.folder / name
-        fields = {field: _open_field(folder, field) for field in self.manifest["fields"]}
+        known = {field: stated["size"] for field, stated in self.manifest["fields"].items()}
+        known |= {field: known[field] + len(spelled) for field, spelled in self.spellings.items()}
+        fields = {field: _open_field(folder, field, ids) for field, ids in known.items()}
         return EncodedSplit(fields, folder / RAW)
 
 
-def _open_field(folder: Path, field: str) -> EncodedField:
-    # A plain view of the mapped file: slices of numpy's memmap class cost several times as much.
-    ids, offsets, lengths = (
-        np.load(folder / f"{field}{suffix}.npy", mmap_mode="r").view(np.ndarray)
-        for suffix in ("", ".offsets", ".lengths")
-    )
-    return EncodedField(ids, offsets, lengths)
-
-
 def _open_spellings(folder: Path, field: str, first: int) -> Spellings:
-    characters, offsets = (
-        np.load(folder / f"{field}{SPELLED}{suffix}.npy", mmap_mode="r").view(np.ndarray) for suffix in ("", ".offsets")
-    )
+    characters, offsets = (_map(folder / f"{field}{SPELLED}{suffix}.npy") for suffix in ("", ".offsets"))
     return Spellings(first, characters, offsets)
+
+
+def _open_field(folder: Path, field: str, known: int) -> EncodedField:
+    """The files of a field in which `known` ids occur; `UserError` naming the one that is damaged."""
+    ids_path, offsets_path, lengths_path = (folder / f"{field}{suffix}.npy" for suffix in ("", ".offsets", ".lengths"))
+    found = EncodedField(_map(ids_path), _map(offsets_path), _map(lengths_path))
+    if len(found.ids) and (largest := int(found.ids.max())) >= known:
+        place = int(found.ids.argmax())
+        raise _damaged(ids_path, f"id {largest} at place {place}, where the vocabulary has {known} ids")
+    sizes = np.diff(found.offsets)
+    if found.offsets[:1].tolist() != [0] or found.offsets[-1] != len(found.ids) or (sizes < 1).any():
+        raise _damaged(offsets_path, f"its rows are not those of {len(found.ids)} ids")
+    if found.lengths.shape != sizes.shape or (found.lengths < 1).any() or (found.lengths > sizes).any():
+        raise _damaged(lengths_path, f"its lengths are not those of {len(sizes)} rows")
+    return found
+
+
+def _map(path: Path) -> NDArray[Any]:
+    try:
+        # A plain view of the mapped file: slices of numpy's memmap class cost several times as much.
+        array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray)
+        return array
+    except FileNotFoundError:
+        raise _damaged(path, "there is no such file") from None
+    except (ValueError, EOFError) as error:
+        raise _damaged(path, str(error)) from None
+
+
+def _damaged(path: Path, found: str) -> UserError:
+    return UserError(f"{path}: {found}; the file is damaged: remove it, and dvc repro encodes the dataset again")

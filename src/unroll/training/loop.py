@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unroll.errors import UserError
 from unroll.kinds.bundle import put_weights, weights_of
@@ -135,12 +135,12 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         loss, self.carry = self.task.loss(batch, self.carry)
-        if self.device.type == "cpu" and not math.isfinite(loss.nats.item()):
-            raise self._no_number(loss.nats.item(), self.step + 1)
+        self._look("loss", loss.nats, self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         ((loss.nats + loss.extra) / loss.tokens).backward()  # type: ignore[no-untyped-call]
         limit = self.settings.clip if self.settings.clip is not None else math.inf
         norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), limit)
+        self._look("gradient's norm", norm, self.step + 1)
         self.optimizer.step()
         self.at.step += 1
         self.at.batch += 1
@@ -170,10 +170,9 @@ class Trainer:
 
     def _record(self, validate: bool, progress: TrainingProgress) -> None:
         """Write a row of the history, with a validation if one is due, and begin a new window."""
+        self._look_back()
         means = self.window.means()
         loss = means["train_loss"]
-        if loss is not None and not math.isfinite(loss):
-            raise self._no_number(loss, self.step)
         seconds = time.perf_counter() - self.window.started
         valid_loss = self._judge(self.validate()) if validate else None
         values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
@@ -199,14 +198,26 @@ class Trainer:
             self.average.add()
         return valid_loss
 
-    def _no_number(self, loss: float, step: int) -> UserError:
-        kept = f"; the best weights so far are those of step {self.best.step}" if self.best.weights else ""
-        return UserError(
-            f"runs.{self.run}.train: the loss is {loss} at step {step}; a lower lr or a clip may help{kept}"
-        )
+    def _look(self, what: str, value: Tensor, step: int) -> None:
+        """Stop at what is no number before it gets into the weights; not on a GPU, which looking would make wait."""
+        if self.device.type == "cpu":
+            self._must_be_finite(what, value.item(), step)
+
+    def _look_back(self) -> None:
+        """Stop if anything of the window was not a number."""
+        self._must_be_finite("loss", self.window.loss.item(), self.step)
+        self._must_be_finite("gradient's norm", self.window.norm.item(), self.step)
+
+    def _must_be_finite(self, what: str, value: float, step: int) -> None:
+        if not math.isfinite(value):
+            kept = f"; the best validation so far was at step {self.best.step}" if self.best.weights else ""
+            raise UserError(
+                f"runs.{self.run}.train: the {what} is {value} at step {step}; a lower lr or a clip may help{kept}"
+            )
 
     def _save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, of good weights alone."""
+        self._look_back()
         self.saved = time.perf_counter()
         if self.checkpoints is None:
             return

@@ -10,9 +10,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from unroll.errors import UserError
-from unroll.settings import Settings
 from unroll.text.corpus import SPLITS, Corpus, Row
 from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
+from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
 
 Globs = str | list[str]
@@ -22,7 +22,7 @@ Group = tuple[Path, ...]
 """One file, or the parallel files of the columns in their order."""
 
 
-class FilesLayout(Settings):
+class FilesLayout(RowSettings):
     """Which files hold which split, and how they are read."""
 
     train: Globs | dict[str, Globs] | None = None
@@ -93,6 +93,7 @@ def read(settings: CorpusSettings) -> Corpus:
         licence=settings.licence,
         origin=f"files: {settings.path}",
         rows=read_layout(layout, path),
+        keep_blank=layout.keep_blank,
     )
 
 
@@ -118,9 +119,13 @@ def read_layout(layout: FilesLayout, root: Path) -> Iterator[Row]:
 def _rows(layout: FilesLayout, found: Mapping[str, list[Group]]) -> Iterator[Row]:
     for split, groups in found.items():
         if split == "train" and layout.split:
-            yield from carve(partial(_texts, layout, groups), layout.split)
+            yield from carve(partial(_tidy_texts, layout, groups), layout.split)
         else:
-            yield from ((split, row) for row in _texts(layout, groups))
+            yield from ((split, row) for row in _tidy_texts(layout, groups))
+
+
+def _tidy_texts(layout: FilesLayout, groups: list[Group]) -> Iterator[tuple[str, ...]]:
+    return tidy(_texts(layout, groups), layout)
 
 
 def _texts(layout: FilesLayout, groups: list[Group]) -> Iterator[tuple[str, ...]]:

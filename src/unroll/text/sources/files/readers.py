@@ -172,10 +172,10 @@ def _parquet_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[s
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     with _seekable(path) as source:
         try:
             with pq.ParquetFile(source) as file:
-                number = 0
                 wanted = _parquet_columns(path, file.schema_arrow.names, columns)
                 for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                     for record in batch.to_pylist():
@@ -183,6 +183,11 @@ def _parquet_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[s
                         yield f"{path}: row {number}", record
         except pa.ArrowInvalid as error:
             raise UserError(f"{path}: no valid Parquet file: {error}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(
+                f"{path}: a text behind row {number} is not UTF-8 at its byte {error.start} "
+                f"(0x{error.object[error.start]:02x})"
+            ) from None
 
 
 def _parquet_columns(path: Path, names: list[str], columns: Mapping[str, str]) -> list[str]:

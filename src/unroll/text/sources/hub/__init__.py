@@ -12,6 +12,7 @@ from unroll.mistakes import did_you_mean
 from unroll.settings import Settings
 from unroll.text.corpus import SPLITS, Corpus, Row
 from unroll.text.sources.files.readers import pick
+from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
 
 
@@ -24,7 +25,7 @@ class HubSplits(Settings):
     test: str | None = "test"
 
 
-class CorpusSettings(Settings):
+class CorpusSettings(RowSettings):
     """One configuration of a data set, at one commit."""
 
     source: Literal["hub"]
@@ -64,6 +65,7 @@ def read(settings: CorpusSettings) -> Corpus:
         licence=settings.licence,
         origin=f"https://huggingface.co/datasets/{settings.dataset} at {settings.revision}",
         rows=_rows(settings),
+        keep_blank=settings.keep_blank,
     )
 
 
@@ -77,7 +79,7 @@ def _rows(settings: CorpusSettings) -> Iterator[Row]:
                 continue
             if theirs not in found:
                 raise UserError(f"{settings.dataset}: no split '{theirs}'{did_you_mean(theirs, found)}")
-            read_split = partial(_texts, settings, theirs, found[theirs])
+            read_split = partial(_tidy_texts, settings, theirs, found[theirs])
             if split == "train" and settings.split:
                 yield from carve(read_split, settings.split)
             else:
@@ -104,6 +106,10 @@ def _load(settings: CorpusSettings, cache: str) -> Any:
         )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{settings.dataset}: cannot be loaded: {error}") from error
+
+
+def _tidy_texts(settings: CorpusSettings, split: str, rows: Any) -> Iterator[tuple[str, ...]]:
+    return tidy(_texts(settings, split, rows), settings)
 
 
 def _texts(settings: CorpusSettings, split: str, rows: Any) -> Iterator[tuple[str, ...]]:

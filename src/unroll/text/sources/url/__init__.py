@@ -51,6 +51,7 @@ def read(settings: CorpusSettings) -> Corpus:
         licence=settings.licence,
         origin=", ".join(item.url for item in settings.urls.values()),
         rows=_rows(settings),
+        keep_blank=settings.keep_blank,
     )
 
 
