@@ -117,6 +117,16 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
             "relu",
             ["runs.char-lstm.model: `activation` belongs to cell: elman and jordan, not lstm"],
         ),
+        (
+            f"{LM_TRAIN}/sampling",
+            0.1,
+            ["runs.char-lstm.train.sampling: draws other pieces", "'docs-char' has the unit char; it needs subword"],
+        ),
+        (
+            "runs/translator/train/sampling",
+            0.1,
+            ["runs.translator.train.sampling:", "'phrases-en-de' has the unit word; it needs subword"],
+        ),
         (f"{LM}/output", 5, ["runs.char-lstm.model: `output` belongs to cell: jordan, not lstm"]),
         (f"{LM}/projection", 16, ["runs.char-lstm.model: `projection` should be smaller than `hidden`, 16; found 16"]),
         (f"{LM}/residual_from", 2, ["runs.char-lstm.model: `residual_from` should be one of the 1 layers, found 2"]),

@@ -226,6 +226,12 @@ def _reference_problems(data: Any) -> Iterator[str]:
             isinstance(field, Mapping) and "share" in field for field in fields.values()
         ):
             yield f"runs.{name}.model.copying: needs a dataset whose fields share a vocabulary, and {dataset!r} has two"
+        units = {str(field.get("unit")) for field in fields.values() if isinstance(field, Mapping) and "unit" in field}
+        if _entries(run, "train").get("sampling") is not None and units and "subword" not in units:
+            yield (
+                f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
+                f"{' and '.join(sorted(units))}; it needs subword"
+            )
         if fields and set(fields) != needed:
             yield (
                 f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "

@@ -5,6 +5,7 @@ B batch, T time. The batch is the only carrier of lengths and masks.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -97,8 +98,10 @@ class Segment:
         return Segment(self.inputs.to(device, non_blocking=True), self.targets.to(device, non_blocking=True), mask)
 
 
-def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int) -> Iterator[Segment]:
+def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int, pieces: int | None = None) -> Iterator[Segment]:
     """All of a stream, cut into `lanes` equal consecutive parts and walked through `steps` positions at a time.
+
+    With `pieces` a part is walked through in so many about equal segments instead, or in single steps if it has fewer.
 
     The token before the first is EOS: a text begins where another has ended. Nothing is dropped: the last lane
     is padded at its end, and masked there.
@@ -106,8 +109,13 @@ def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int) -> Iterato
     lanes = min(lanes, len(ids))
     width = -(-len(ids) // lanes)
     starts = np.arange(lanes) * width
-    for first in range(0, width, steps):
-        reach = min(steps, width - first)
+    if pieces is None:
+        bounds = [*range(0, width, steps), width]
+    else:
+        pieces = min(pieces, width)
+        bounds = [width * n // pieces for n in range(pieces + 1)]
+    for first, end in pairwise(bounds):
+        reach = end - first
         targets = np.full((lanes, reach), PAD, dtype=np.int64)
         inputs = np.full((lanes, reach), PAD, dtype=np.int64)
         lengths = np.clip(len(ids) - starts - first, 0, reach)

@@ -82,6 +82,10 @@ class EncodedDataset:
         texts: list[str] = pq.read_table(self.folder / split / RAW, columns=[field]).column(0).to_pylist()
         return texts
 
+    def epoch(self, order: np.random.Generator) -> EncodedSplit:
+        """The training split as one epoch reads it; `order` decides what is random about it: here, nothing."""
+        return self.train
+
     def _split(self, name: str) -> EncodedSplit:
         folder = self.folder / name
         known = {field: stated["size"] for field, stated in self.manifest["fields"].items()}

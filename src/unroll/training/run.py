@@ -13,6 +13,7 @@ from unroll.files import sha256
 from unroll.kinds import load_task
 from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
+from unroll.text.sampling import SampledDataset
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.estimation import Estimable, Estimation
 from unroll.training.loop import Trainer
@@ -40,6 +41,8 @@ def train_run(
     than the kind reads, or training breaks down.
     """
     torch.manual_seed(run.seed)
+    if getattr(run.train, "sampling", None) is not None:
+        data = SampledDataset(data, vocabularies, run.train.sampling)
     task = load_task(run.model.kind)(run.model, run.train, data, device)
     known = [data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
     trainer: Trainer | Estimation

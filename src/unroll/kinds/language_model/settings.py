@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from unroll.nn.settings import Dropout, DropoutSettings, Share, StackSettings
 from unroll.nn.vectors import VectorSettings
 from unroll.settings import Settings
+from unroll.text.sampling import SamplingSettings
 
 
 def _none(value: Any) -> Any:
@@ -53,7 +54,7 @@ class LanguageModelSettings(StackSettings):
         return self
 
 
-class LanguageModelBatches(Settings):
+class LanguageModelBatches(SamplingSettings):
     """How `runs.RUN.train` presents text to a language model, and what its loss adds to the likelihood."""
 
     context: Literal["stream", "text"]

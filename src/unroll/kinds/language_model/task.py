@@ -60,11 +60,13 @@ class Task:
 
     def batches(self, order: np.random.Generator) -> Iterator[Piece]:
         """One epoch: the stream from its start, or all texts in a new order."""
+        train = self.data.epoch(order)
         if self.settings.context == "stream":
             assert self.settings.bptt is not None
-            yield from self._stream(self.data.train, self.settings.batch_size, self.settings.bptt)
+            pieces = None if self.settings.sampling is None else self.epoch_steps()
+            yield from self._stream(train, self.settings.batch_size, self.settings.bptt, pieces)
         else:
-            yield from self._texts(self.data.train, self.settings.batch_size, order)
+            yield from self._texts(train, self.settings.batch_size, order)
 
     def valid_batches(self) -> Iterator[Piece]:
         """The validation split in a fixed order."""
@@ -108,8 +110,8 @@ class Task:
             squares_BT, changes_BT = squares_BT * mask_BT, changes_BT * mask_BT[:, 1:]
         return self.settings.activation_penalty * squares_BT.sum() + self.settings.change_penalty * changes_BT.sum()
 
-    def _stream(self, split: EncodedSplit, lanes: int, steps: int) -> Iterator[Piece]:
-        for segment in stream_segments(split.fields["text"].ids, lanes, steps):
+    def _stream(self, split: EncodedSplit, lanes: int, steps: int, pieces: int | None = None) -> Iterator[Piece]:
+        for segment in stream_segments(split.fields["text"].ids, lanes, steps, pieces):
             yield self._piece(segment, None)
 
     def _texts(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[Piece]:

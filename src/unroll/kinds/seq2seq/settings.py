@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from unroll.nn.settings import CellSettings, Dropout, DropoutSettings, Share
 from unroll.settings import Settings
+from unroll.text.sampling import SamplingSettings
 
 
 class Seq2SeqSettings(CellSettings):
@@ -36,7 +37,7 @@ class Seq2SeqSettings(CellSettings):
         return self
 
 
-class Seq2SeqBatches(Settings):
+class Seq2SeqBatches(SamplingSettings):
     """How `runs.RUN.train` presents pairs to an encoder-decoder."""
 
     batch_size: int = Field(ge=1)

@@ -37,8 +37,9 @@ class Task:
 
     def batches(self, order: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every pair once, pairs of similar length together, in a new order."""
-        for rows in row_batches(self.data.train, self.settings.batch_size, order):
-            yield make_batch(self.data.train, rows).to(self.device)
+        train = self.data.epoch(order)
+        for rows in row_batches(train, self.settings.batch_size, order):
+            yield make_batch(train, rows).to(self.device)
 
     def valid_batches(self) -> Iterator[Batch]:
         """The validation split in a fixed order."""

@@ -99,9 +99,14 @@ class SubwordVocabulary(Vocabulary):
         return np.array(self._model.encode(_escape(text)), dtype=np.int64)
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        rows = self._model.encode([_escape(text) for text in texts], num_threads=1)
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        return np.array([n for row in rows for n in row], dtype=np.int64), lengths
+        return _flat(self._model.encode([_escape(text) for text in texts], num_threads=1))
+
+    def sample_many(self, texts: Sequence[str], alpha: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """As `encode_many`, in pieces that are drawn: see `text.sampling`; the same `seed` draws the same."""
+        # The library seeds each thread's generator once, when it begins, and a list of texts begins a new thread.
+        sentencepiece.set_random_generator_seed(seed)
+        escaped = [_escape(text) for text in texts]
+        return _flat(self._model.encode(escaped, enable_sampling=True, alpha=alpha, nbest_size=-1, num_threads=1))
 
     def decode(self, ids: Iterable[int]) -> str:
         text: str = self._model.decode([int(n) for n in ids])
@@ -115,6 +120,12 @@ class SubwordVocabulary(Vocabulary):
 
     def unknown_nats(self, text: str) -> float:
         return 0.0
+
+
+def _flat(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All ids one after the other, and how many each row has (N,)."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    return np.array([n for row in rows for n in row], dtype=np.int64), lengths
 
 
 def _special_pieces() -> dict[str, Any]:
