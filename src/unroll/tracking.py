@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -240,7 +240,13 @@ def _metrics(found: Results) -> list[Metric]:
         points += [Metric(CURVES[key], value, *at) for key, value in values.items() if key in CURVES]
     end = _milliseconds(found.timing[-1]["time"]), 0
     final = dict(_flat({**found.metrics, "cost": found.costs()}, "/"))
-    return [Metric(key, value, *end) for key, value in final.items() if isinstance(value, int | float)] + points
+    figures = [Metric(key, final[key], *end) for key in _compared_first(final) if isinstance(final[key], int | float)]
+    return figures + points
+
+
+def _compared_first(keys: Iterable[str], prefix: str = "") -> list[str]:
+    """The keys with those first that runs are compared by: MLflow folds long lists, and plots the first metric."""
+    return sorted(keys, key=lambda key: f"{prefix}{key}" not in COLUMNS["metrics"])
 
 
 def _tags(bundle: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
@@ -258,18 +264,17 @@ def _description(name: str, bundle: Mapping[str, Any], found: Results) -> str:
     columns = {name: found.metrics["test"], **found.metrics.get("baseline", {})}
     lines = [
         f"A {bundle['kind'].replace('_', ' ')} on the data set `{bundle['dataset']}` of the corpus "
-        f"`{bundle['corpus']}` (licence: {bundle['licence']}).",
-        f"{costs['parameters']:,} parameters, trained in {costs['seconds']:,.0f} seconds.",
+        f"`{bundle['corpus']}`: {costs['parameters']:,} parameters, trained in {costs['seconds']:,.0f} seconds.",
         "",
         f"| test | {' | '.join(columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
     ]
     keys = [key for key, value in found.metrics["test"].items() if isinstance(value, int | float)]
-    # MLflow folds a long description: what runs are compared by comes first.
-    for key in sorted(keys, key=lambda key: f"test/{key}" not in COLUMNS["metrics"]):
+    for key in _compared_first(keys, "test/"):
         figures = [_readable(column[key]) if key in column else "" for column in columns.values()]
         lines.append(f"| {key} | {' | '.join(figures)} |")
-    return "\n".join([*lines, "", "Texts that it wrote are in `samples.md`, below Artifacts."])
+    lines += ["", "Texts that it wrote are in `samples.md`, below Artifacts."]
+    return "\n".join([*lines, "", f"Licence of the corpus: {bundle['licence']}."])
 
 
 def _readable(figure: float) -> str:
