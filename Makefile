@@ -11,6 +11,9 @@ JOBS ?=
 BIN = .venv/bin
 INSTALLED = .venv/installed
 
+# pip leaves the packages uncompiled (below): each is compiled when it is first imported, and that has to be kept.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: repro ui test check
 
 repro: $(INSTALLED)
