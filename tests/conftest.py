@@ -1,11 +1,23 @@
 """Shared by all tests: one thread, and what is slow is asked for."""
 
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import pytest
+
+
+@pytest.fixture
+def doubles() -> Iterator[None]:
+    """Random numbers from a fixed seed, in float64."""
+    import torch
+
+    torch.manual_seed(1)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,15 +8,9 @@ import torch
 from unroll.kinds.seq2seq.additive import additive_scores
 from unroll.kinds.seq2seq.attention import Attention
 
+pytestmark = pytest.mark.usefixtures("doubles")
+
 SCORES = ["additive", "dot", "general"]
-
-
-@pytest.fixture(autouse=True)
-def _doubles():
-    torch.manual_seed(1)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def test_dot_by_hand():

@@ -21,6 +21,8 @@ from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.text.specials import EOS
 from unroll.text.units.char import CharVocabulary
 
+pytestmark = pytest.mark.usefixtures("doubles")
+
 MODELS: dict[str, dict[str, Any]] = {
     "elman": {"cell": "elman"},
     "relu": {"cell": "elman", "activation": "relu"},
@@ -35,14 +37,6 @@ MODELS: dict[str, dict[str, Any]] = {
 each_model = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS.keys())
 SIZE = 8  # of the vocabulary, the specials included
 TEXT = torch.tensor([[3, 4, 7, 5, 6, 4, 5, 7, 7, 3, 6, 4]])
-
-
-@pytest.fixture(autouse=True)
-def _doubles():
-    torch.manual_seed(1)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def make_network(**model: Any) -> LanguageModel:

@@ -12,6 +12,8 @@ from unroll.nn.cells import make_cell
 from unroll.nn.recurrent import Bidirectional, Layer, Recurrent, reorder, reversal
 from unroll.nn.settings import CellSettings, DropoutSettings, StackSettings
 
+pytestmark = pytest.mark.usefixtures("doubles")
+
 LIBRARY = {"elman": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 CELLS: list[dict[str, Any]] = [
     {"cell": "elman"},
@@ -36,14 +38,6 @@ def name_of(cell: dict[str, Any]) -> str:
 
 
 each_cell = pytest.mark.parametrize("cell", CELLS, ids=name_of)
-
-
-@pytest.fixture(autouse=True)
-def _doubles():
-    torch.manual_seed(1)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def make_layer(inputs: int, hidden: int, dropout: DropoutSettings = NONE, **cell: Any) -> Layer:
@@ -76,8 +70,8 @@ def test_ticks_agree_with_the_librarys_layer(cell, lengths):
     x = torch.randn(3, 7, 5)
     state = tuple(torch.randn(3, width) for width in layer.cell.widths())
     lengths = None if lengths is None else torch.tensor(lengths)
-    y, last = layer(x, state, lengths)
-    y_ticks, last_ticks = layer.unroll(x, state, lengths)
+    y, last = layer.run("library", x, state, lengths)
+    y_ticks, last_ticks = layer.run("ticks", x, state, lengths)
     assert_same([y, *last], [y_ticks, *last_ticks])
     assert_same(gradients(y, layer), gradients(y_ticks, layer), atol=1e-10)
 

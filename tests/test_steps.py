@@ -11,18 +11,12 @@ from unroll.nn.recurrent import Layer
 from unroll.nn.settings import CellSettings, DropoutSettings
 from unroll.nn.steps import elman_steps, gru_steps, jordan_steps
 
+pytestmark = pytest.mark.usefixtures("doubles")
+
 ELMAN = [{"cell": "elman", "activation": name} for name in SLOPES if name != "linear"]
 JORDAN = [{"cell": "jordan", "output_activation": name, "output": 4} for name in SLOPES]
 STEPPED = [*ELMAN, *JORDAN, {"cell": "jordan", "activation": "sigmoid", "output_activation": "relu"}, {"cell": "gru"}]
 LENGTHS = {"whole": None, "each its own": [3, 6, 1, 5]}
-
-
-@pytest.fixture(autouse=True)
-def _doubles():
-    torch.manual_seed(1)
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def make_layer(dropout: DropoutSettings, **cell: Any) -> Layer:

@@ -182,7 +182,7 @@ def _init_problems(runs: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
-    """Runs that cannot read a unit, or lack or have what spells rare words."""
+    """Runs that cannot read a unit, lack or have what spells rare words, or draw pieces of what has none."""
     units = [str(field["unit"]) for field in fields.values() if isinstance(field, Mapping) and "unit" in field]
     kind, dataset, spelling = _kind(run), run["dataset"], _entries(run, "model").get("spelling")
     if "hybrid" not in units:
@@ -201,6 +201,11 @@ def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any])
         yield (
             f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are read and written by character "
             f"models, which kind: language_model has and kind: {kind} has not; take another unit"
+        )
+    if _entries(run, "train").get("sampling") is not None and units and "subword" not in units:
+        yield (
+            f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
+            f"{' and '.join(sorted(set(units)))}; it needs subword"
         )
 
 
@@ -226,12 +231,6 @@ def _reference_problems(data: Any) -> Iterator[str]:
             isinstance(field, Mapping) and "share" in field for field in fields.values()
         ):
             yield f"runs.{name}.model.copying: needs a dataset whose fields share a vocabulary, and {dataset!r} has two"
-        units = {str(field.get("unit")) for field in fields.values() if isinstance(field, Mapping) and "unit" in field}
-        if _entries(run, "train").get("sampling") is not None and units and "subword" not in units:
-            yield (
-                f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
-                f"{' and '.join(sorted(units))}; it needs subword"
-            )
         if fields and set(fields) != needed:
             yield (
                 f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "

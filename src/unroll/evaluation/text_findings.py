@@ -1,5 +1,6 @@
 """What evaluation finds out about a language model."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from unroll.evaluation.findings import Findings, as_csv
@@ -35,13 +36,15 @@ def language_model_findings(
         metrics={"test": measures, "fluency": {name: group.figures for name, group in groups.items()}},
         page=language_model_page(measures, settings, list(zip(prompts, generated, strict=True)), groups),
         predictions={"scores.csv": as_csv(TextMeasures._fields, rows)},
-        figures=_inside(predictor, dataset, model) if isinstance(predictor, RecurrentLanguageModel) else {},
+        figures=_inside(predictor, dataset, texts, model) if isinstance(predictor, RecurrentLanguageModel) else {},
         unit=predictor.vocabulary.unit,
     )
 
 
-def _inside(predictor: RecurrentLanguageModel, dataset: EncodedDataset, model: Path) -> dict[str, bytes]:
+def _inside(
+    predictor: RecurrentLanguageModel, dataset: EncodedDataset, texts: Sequence[str], model: Path
+) -> dict[str, bytes]:
     """What is seen inside; gradients are followed as far as training followed them."""
     bptt: int | None = read_json(model / "bundle.json")["settings"]["train"]["bptt"]
     lags = bptt or dataset.manifest["max_length"]
-    return look_inside(predictor, dataset.raw_texts("test", "text"), dataset.train.fields["text"].ids, lags)
+    return look_inside(predictor, texts, dataset.train.fields["text"].ids, lags)

@@ -57,7 +57,7 @@ class Layer(nn.Module):
     ) -> tuple[Tensor, State]:
         """What `forward` returns, in one of the ways; all of them agree but for rounding."""
         u_GO = self.cell.weights()[1] if u_GO is None else u_GO
-        ways = {"library": self._library, "steps": self._steps, "ticks": self.unroll}
+        ways = {"library": self._library, "steps": self._steps, "ticks": self._ticks}
         return ways[way](x_BTI, state, lengths_B, u_GO)
 
     def _library(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
@@ -81,11 +81,7 @@ class Layer(nn.Module):
         outputs_TBO = y_TBO[1:] if real_TB1 is None else y_TBO[1:] * real_TB1
         return outputs_TBO.transpose(0, 1), (y_TBO[-1],)
 
-    def unroll(
-        self, x_BTI: Tensor, state: State, lengths_B: Tensor | None = None, u_GO: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """The same outputs and state as `forward`, one readable tick at a time."""
-        u_GO = self.cell.weights()[1] if u_GO is None else u_GO
+    def _ticks(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
         real_TB1 = _real(x_BTI, lengths_B)
         outputs = []
         for t, a_BG in enumerate(self.cell.inputs(x_BTI).unbind(1)):

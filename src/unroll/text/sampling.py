@@ -38,7 +38,7 @@ class SampledDataset(EncodedDataset):
 
     def __init__(self, data: EncodedDataset, vocabularies: Path, alpha: float) -> None:
         """`vocabularies` is the folder of the dataset's; `alpha` as in `SamplingSettings`."""
-        super().__init__(data.folder, data.manifest)
+        vars(self).update(vars(data))  # what is open already, and checked
         self._alpha = alpha
         self._vocabularies = load_vocabularies(vocabularies)
 

@@ -1,7 +1,6 @@
 """The norm of the gradient by time lag: its numbers as CSV, and its figures. How it is computed: gradients.py."""
 
 import csv
-import io
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unroll.evaluation.figures import FAINT, TRAIN, png
+from unroll.evaluation.findings import as_csv
 
 FILE = "gradients.csv"  # in a run's folder of figures
 # Paul Tol's bright scheme, told apart by the colour-blind too; runs beyond its end differ in their lines.
@@ -44,12 +44,8 @@ class Lags:
 
     def to_csv(self) -> str:
         """A line a lag. DVC draws the last column, the mean."""
-        file = io.StringIO()
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("lag", "low", "high", "mean"))
-        for lag, values in enumerate(zip(self.low, self.high, self.mean, strict=True)):
-            writer.writerow((lag, *(f"{value:.6g}" for value in values)))
-        return file.getvalue()
+        rows = enumerate(zip(self.low, self.high, self.mean, strict=True))
+        return as_csv(("lag", "low", "high", "mean"), ((lag, *(f"{value:.6g}" for value in row)) for lag, row in rows))
 
 
 def read_lags(path: Path) -> Lags:

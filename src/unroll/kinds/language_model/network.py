@@ -1,6 +1,7 @@
 """The network of a recurrent language model.
 
-B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary, N spelled tokens.
+B batch, T time, E embedding, O output of the top layer, D what the output layer reads, V vocabulary, N spelled tokens
+or positions, K of them open.
 """
 
 from typing import NamedTuple, cast
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unroll.kinds.language_model.settings import LanguageModelSettings
-from unroll.kinds.language_model.spelling import Spelled, Spelling
+from unroll.kinds.language_model.spelling import Spelled, Spelling, Written
 from unroll.nn.cells import State
 from unroll.nn.dropout import drop_rows, drop_units, embed
 from unroll.nn.recurrent import Layer, Recurrent, StackState
@@ -101,6 +102,14 @@ class LanguageModel(nn.Module):
         open_BT = ids_BT >= self.vocabulary
         places_BT = spelled.places(ids_BT.where(open_BT, spelled.ids_N[0]))
         return torch.where(open_BT.unsqueeze(-1), F.embedding(places_BT, read_NE), self.embed(self.closed(ids_BT)))
+
+    def written(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled | None) -> tuple[Tensor, Written] | None:
+        """Which of the targets are open (K,), and how each is spelled where the output layer reads; None if none is."""
+        open_K = (targets_N >= self.vocabulary).nonzero().squeeze(1)
+        if not len(open_K):
+            return None
+        assert self.spelling is not None and spelled is not None
+        return open_K, self.spelling.write(read_ND[open_K], spelled, targets_N[open_K])
 
     @property
     def layers(self) -> list[Layer]:

@@ -94,12 +94,11 @@ class LanguageModelPredictor(Generator):
     def _token_nats(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled | None) -> Tensor:
         """The nats (N,) of each target; a spelled one costs UNK, its characters and its end."""
         nats_N = token_nats(self.network.output, read_ND, self.network.closed(targets_N))
-        open_N = (targets_N >= self.network.vocabulary).nonzero().squeeze(1)
-        if len(open_N):
-            assert self.network.spelling is not None and spelled is not None
-            written = self.network.spelling.write(read_ND[open_N], spelled, targets_N[open_N])
+        if found := self.network.written(read_ND, targets_N, spelled):
+            assert self.network.spelling is not None
+            open_K, written = found
             spelling_nats_M = token_nats(self.network.spelling.output, written.read_MH, written.targets_M)
-            nats_N.index_add_(0, open_N[written.tokens_M], spelling_nats_M)
+            nats_N.index_add_(0, open_K[written.tokens_M], spelling_nats_M)
         return nats_N
 
     @torch.inference_mode()

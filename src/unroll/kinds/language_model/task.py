@@ -95,11 +95,11 @@ class Task:
 
     def _spelling_nats(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled) -> Tensor | float:
         """What the characters of the spelled targets and their ends cost, summed."""
-        assert self.network.spelling is not None
-        spelt = (targets_N >= self.network.vocabulary).nonzero().squeeze(1)
-        if not len(spelt):
+        found = self.network.written(read_ND, targets_N, spelled)
+        if found is None:
             return 0.0
-        written = self.network.spelling.write(read_ND[spelt], spelled, targets_N[spelt])
+        assert self.network.spelling is not None
+        _, written = found
         return cross_entropy(self.network.spelling.output(written.read_MH), written.targets_M).nats
 
     def _penalties(self, reading: Reading, mask_BT: Tensor | None) -> Tensor:

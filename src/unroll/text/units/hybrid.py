@@ -100,9 +100,6 @@ class HybridVocabulary(TokenVocabulary):
         """The characters (L,) of an open id."""
         return self.characters.encode(self._tokens[token])
 
-    def decode(self, ids: Iterable[int]) -> str:
-        return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
-
     def unknown_tokens(self, text: str) -> list[str]:
         return []
 

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from unroll.text.specials import SPECIALS
+from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.vocabulary import Vocabulary, printable
 
@@ -48,6 +48,9 @@ class TokenVocabulary(Vocabulary):
             flat += ids
             lengths.append(len(ids))
         return np.array(flat, dtype=np.int64), np.array(lengths, dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         return [printable(self._tokens[n]) for n in ids]

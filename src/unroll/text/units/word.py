@@ -73,9 +73,6 @@ class WordVocabulary(TokenVocabulary):
     def token_ids(self, token: str) -> tuple[int]:
         return (self._ids.get(token, UNK),)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
-
     def unknown_tokens(self, text: str) -> list[str]:
         chunks = [chunk for chunk in self._tokenizer.chunks(text) if UNK in self._chunk_ids[chunk]]
         tokens = chain.from_iterable(map(self._tokenizer.tokens, chunks))
