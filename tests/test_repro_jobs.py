@@ -18,7 +18,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from unroll.cli.repro import AFTER_ALL, _labelled, _worth_reading, chains_of, stale_chains
+from unroll.cli.repro import AFTER_ALL, _labelled, _seconds, _worth_reading, chains_of, stale_chains
 from unroll.params import Params
 
 ROOT = Path(__file__).parent.parent
@@ -290,3 +290,14 @@ def test_a_line_names_its_chain_once(line, shown):
 )
 def test_routine_of_dvc_is_not_shown(line, worth):
     assert _worth_reading(line) is worth
+
+
+def test_what_is_known_of_a_runs_time_comes_from_its_results(tmp_path):
+    whole, damaged = tmp_path / "whole", tmp_path / "damaged"
+    for folder, metrics in ((whole, '{"test": {}, "cost": {}}'), (damaged, "{")):
+        folder.mkdir()
+        (folder / "metrics.json").write_text(metrics)
+        (folder / "history.csv").write_text("step\n1\n")
+        (folder / "timing.csv").write_text("step,seconds,peak_ram_bytes\n1,12.5,8\n")
+    assert _seconds(tmp_path) == {"runs.whole": 12.5}
+    assert _seconds(tmp_path / "none") == {}

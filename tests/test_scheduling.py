@@ -9,7 +9,7 @@ import time
 import pytest
 
 from unroll import scheduling
-from unroll.scheduling import Children, run_graph
+from unroll.scheduling import Children, remaining, run_graph
 
 DIAMOND = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "alone": set()}
 
@@ -58,6 +58,18 @@ def test_what_needs_a_failed_part_is_skipped_and_the_rest_goes_on(failing, skipp
     outcome = run_graph(DIAMOND, 2, work)
     assert (outcome.failed, set(outcome.skipped)) == ([failing], skipped)
     assert set(work.done) == set(DIAMOND) - skipped
+
+
+def test_what_remains_is_the_dearest_way_to_an_end():
+    costs = {"a": 1, "b": 5, "c": 2, "d": 10}
+    assert remaining(DIAMOND, costs) == {"a": 16, "b": 15, "c": 12, "d": 10, "alone": 0}
+
+
+def test_what_much_waits_for_begins_first():
+    work = Recorder()
+    needs = {"short": set(), "data": set(), "long": {"data"}, "middle": set()}
+    run_graph(needs, 1, work, {"short": 1, "long": 9, "middle": 4})
+    assert work.done == ["data", "long", "middle", "short"]
 
 
 def test_what_work_raises_comes_out():

@@ -23,14 +23,30 @@ class Outcome:
     """Parts that wait, directly or not, for one that failed."""
 
 
-def run_graph(needs: Mapping[str, Set[str]], jobs: int, work: Callable[[str], bool]) -> Outcome:
+def remaining(needs: Mapping[str, Set[str]], costs: Mapping[str, float]) -> dict[str, float]:
+    """The cost of each part and of the dearest way from it to an end."""
+    found = dict.fromkeys(needs, 0.0)  # at first: of what follows
+    for name in reversed([*TopologicalSorter(needs).static_order()]):
+        found[name] += costs.get(name, 0.0)
+        for needed in needs[name]:
+            found[needed] = max(found[needed], found[name])
+    return found
+
+
+def run_graph(
+    needs: Mapping[str, Set[str]], jobs: int, work: Callable[[str], bool], costs: Mapping[str, float] | None = None
+) -> Outcome:
     """Call `work(name)` for each name, `jobs` at a time, after all that it needs; it says whether all went well.
 
-    What needs a failed part is skipped, the rest goes on. Raises what `work` raises, and `graphlib.CycleError`.
+    Of parts that may begin, the one whose `remaining` cost is largest does, so that no long one is left for the end
+    (Graham, 1969). What needs a failed part is skipped, the rest goes on. Raises what `work` raises, and
+    `graphlib.CycleError`.
     """
     outcome = Outcome()
+    left = remaining(needs, costs or {})
     sorter = TopologicalSorter(needs)
     sorter.prepare()
+    ready: list[str] = []
     running: dict[Future[bool], str] = {}
     with ThreadPoolExecutor(jobs) as pool:
         while sorter.is_active():
@@ -39,7 +55,11 @@ def run_graph(needs: Mapping[str, Set[str]], jobs: int, work: Callable[[str], bo
                     outcome.skipped.append(name)
                     sorter.done(name)
                 else:
-                    running[pool.submit(work, name)] = name
+                    ready.append(name)
+            ready.sort(key=left.__getitem__, reverse=True)
+            while ready and len(running) < jobs:
+                name = ready.pop(0)
+                running[pool.submit(work, name)] = name
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 name = running.pop(future)
                 if not future.result():

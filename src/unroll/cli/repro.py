@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -129,7 +130,8 @@ def _side_by_side(chains: Mapping[str, Chain], jobs: int, children: "Children", 
             show(f"{'done' if done else 'failed'} after {time.monotonic() - begun:.0f} s", label)
         return done
 
-    outcome = run_graph({name: chain.needs for name, chain in chains.items()}, jobs, run_chain)
+    needs = {name: chain.needs for name, chain in chains.items()}
+    outcome = run_graph(needs, jobs, run_chain, _seconds(Path("results")))
     if children.stopped_by:
         print("Stopped. What was finished is kept; the next call goes on from there.", file=sys.stderr)
         return 1
@@ -137,6 +139,19 @@ def _side_by_side(chains: Mapping[str, Chain], jobs: int, children: "Children", 
         _report(outcome.failed, outcome.skipped, last_lines)
         return 1
     return children.run([*DVC, "repro"], environment, lambda line: show(line) if _worth_reading(line) else None)
+
+
+def _seconds(results: Path) -> dict[str, float]:
+    """How long the last training of each run took, as far as that is known, by its chain."""
+    from unroll.evaluation.results import read_results
+
+    seconds = {}
+    for folder in results.glob("*/"):
+        with suppress(ValueError, KeyError):  # damaged: DVC will make it again
+            found = read_results(folder)
+            if found and found.timing:
+                seconds[f"runs.{folder.name}"] = found.costs()["seconds"]
+    return seconds
 
 
 def _report(failed: Iterable[str], skipped: Iterable[str], last_lines: Mapping[str, Iterable[str]]) -> None:
