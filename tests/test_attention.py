@@ -6,9 +6,16 @@ import pytest
 import torch
 
 from unroll.kinds.seq2seq.additive import additive_scores
-from unroll.kinds.seq2seq.attention import Attention
+from unroll.kinds.seq2seq.attention import Attention, Source
 
 pytestmark = pytest.mark.usefixtures("doubles")
+
+
+def look(attention, query, memory, mask):
+    source = Source(torch.zeros(mask.shape, dtype=torch.long), memory, mask)
+    found = attention(query, source, attention.project(source), attention.start(source))
+    return found.context_BTM, found.weights_BTS
+
 
 SCORES = ["additive", "dot", "general"]
 
@@ -18,7 +25,7 @@ def test_dot_by_hand():
     query = torch.tensor([[[1.0, 1.0]]])
     mask = torch.tensor([[True, True, False]])
     attention = Attention("dot", 2, 2)
-    context, weights = attention(query, attention.project(memory), memory, mask)
+    context, weights = look(attention, query, memory, mask)
     first = math.exp(1) / (math.exp(1) + math.exp(2))
     torch.testing.assert_close(weights, torch.tensor([[[first, 1 - first, 0.0]]]))
     torch.testing.assert_close(context, torch.tensor([[[first, 2 * (1 - first)]]]))
@@ -27,9 +34,9 @@ def test_dot_by_hand():
 def test_general_by_hand():
     attention = Attention("general", 1, 2)
     with torch.no_grad():
-        attention.keys.weight.copy_(torch.tensor([[2.0, -1.0]]))
+        attention.words.keys.weight.copy_(torch.tensor([[2.0, -1.0]]))
     memory = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    _, weights = attention(torch.tensor([[[0.5]]]), attention.project(memory), memory, torch.ones(1, 2).bool())
+    _, weights = look(attention, torch.tensor([[[0.5]]]), memory, torch.ones(1, 2).bool())
     torch.testing.assert_close(weights[0, 0], torch.tensor([0.5 * 2, 0.5 * -1]).softmax(-1))
 
 
@@ -37,14 +44,14 @@ def test_additive_by_hand():
     attention = Attention("additive", 1, 1)
     with torch.no_grad():
         for parameter, value in (
-            (attention.keys.weight, 0.5),
-            (attention.query.weight, 2.0),
-            (attention.query.bias, -1.0),
-            (attention.energy, 3.0),
+            (attention.words.keys.weight, 0.5),
+            (attention.words.query.weight, 2.0),
+            (attention.words.query.bias, -1.0),
+            (attention.words.energy, 3.0),
         ):
             parameter.fill_(value)
     memory = torch.tensor([[[1.0], [-2.0]]])
-    _, weights = attention(torch.tensor([[[0.25]]]), attention.project(memory), memory, torch.ones(1, 2).bool())
+    _, weights = look(attention, torch.tensor([[[0.25]]]), memory, torch.ones(1, 2).bool())
     energies = [3 * math.tanh(2 * 0.25 - 1 + 0.5 * m) for m in (1, -2)]
     torch.testing.assert_close(weights[0, 0], torch.tensor(energies).softmax(-1))
 
@@ -54,12 +61,12 @@ def test_padding_gets_exactly_zero_and_changes_nothing(score):
     attention = Attention(score, 4, 4)
     memory, query = torch.randn(2, 6, 4), torch.randn(2, 3, 4)
     mask = torch.arange(6) < torch.tensor([[6], [2]])
-    context, weights = attention(query, attention.project(memory), memory, mask)
+    context, weights = look(attention, query, memory, mask)
     assert (weights[1, :, 2:] == 0).all()
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 3))
     noisy = memory.masked_fill(~mask.unsqueeze(-1), 1e6)
-    assert torch.equal(attention(query, attention.project(noisy), noisy, mask)[0], context)
-    alone, _ = attention(query[1:], attention.project(memory[1:, :2]), memory[1:, :2], mask[1:, :2])
+    assert torch.equal(look(attention, query, noisy, mask)[0], context)
+    alone, _ = look(attention, query[1:], memory[1:, :2], mask[1:, :2])
     torch.testing.assert_close(alone[0], context[1])
 
 

@@ -202,11 +202,11 @@ def test_a_mistake_is_one_line_that_says_where_what_and_what_is_right(tmp_path, 
         assert word in problem
 
 
-def test_copying_needs_a_shared_vocabulary(tmp_path):
-    data = change("runs/translator/model/copying", True)
+def test_a_pointer_needs_a_shared_vocabulary(tmp_path):
+    data = change("runs/translator/model/pointer", "mixture")
     load_data(tmp_path, data)
     data["datasets"]["phrases-en-de"]["fields"]["target"] = {"column": "de", "unit": "word"}
-    with pytest.raises(UserError, match=r"runs\.translator\.model\.copying: needs a dataset whose fields share"):
+    with pytest.raises(UserError, match=r"runs\.translator\.model\.pointer: needs a dataset whose fields share"):
         load_data(tmp_path, data)
 
 

@@ -214,24 +214,25 @@ def test_a_state_carried_on_gives_the_same_as_one_piece(cell):
 @pytest.mark.parametrize("packed", [False, True])
 @each_cell
 def test_bidirectional_rows_do_not_see_their_padding(cell, packed):
-    encoder = Bidirectional(CellSettings(**cell), 4, 6, layers=2, dropout=NONE)
+    layer = Bidirectional(CellSettings(**cell), 4, 6, NONE)
     lengths = torch.tensor([5, 2, 7, 1])
     x = torch.randn(4, 9, 4)
-    y, last = encoder(x, lengths, packed)
+    y = layer(x, reversal(lengths, 9), lengths if packed else None)
     for row, length in enumerate(lengths.tolist()):
-        alone, alone_last = encoder(x[row : row + 1, :length], lengths[row : row + 1], packed)
-        assert_same([y[row, :length], last[row]], [alone[0], alone_last[0]])
+        one = lengths[row : row + 1]
+        alone = layer(x[row : row + 1, :length], reversal(one, length), one if packed else None)
+        assert_same([y[row, :length]], [alone[0]])
 
 
 @pytest.mark.parametrize(("cell", "library"), LIBRARY.items())
 def test_bidirectional_agrees_with_torch_nn(cell, library):
-    encoder = Bidirectional(CellSettings(cell=cell), 4, 6, layers=1, dropout=NONE)
+    bidirectional = Bidirectional(CellSettings(cell=cell), 4, 6, NONE)
     peer = library(4, 6, batch_first=True, bidirectional=True)
-    for layer, suffix in ((encoder.ahead[0], ""), (encoder.back[0], "_reverse")):
+    for layer, suffix in ((bidirectional.ahead, ""), (bidirectional.back, "_reverse")):
         for name, parameter in layer.cell.core.named_parameters():
             getattr(peer, f"{name}{suffix}").data.copy_(parameter)
     x = torch.randn(2, 5, 4)
-    y, _ = encoder(x, torch.tensor([5, 5]), False)
+    y = bidirectional(x, reversal(torch.tensor([5, 5]), 5))
     assert_same([y], [peer(x)[0]])
 
 

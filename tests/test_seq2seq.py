@@ -47,8 +47,8 @@ def make_task(data, model, **batches):
 def predictor_of(data, model) -> PairPredictor:
     network = make_task(data, model).network
     with torch.no_grad():
-        network.output.weight.mul_(10)  # so that hypotheses differ,
-        network.output.bias[EOS] = -3  # and do not end at once
+        network.output.linear.weight.mul_(10)  # so that hypotheses differ,
+        network.output.linear.bias[EOS] = -3  # and do not end at once
     return PairPredictor(network, data.vocabularies["source"], data.vocabularies["target"], 100, CPU)
 
 
@@ -102,7 +102,7 @@ def test_decoding_scores_are_those_of_teacher_forcing(data):
             network = predictor.network
             memory, state = network.encode(ids, torch.tensor([ids.shape[1]]), mask, packed=True)
             read, _, _ = network.decode(torch.tensor([[BOS, *tokens[:-1]]]), memory, state)
-            logp = network.output(read)[0].log_softmax(-1)
+            logp = network.output.linear(read)[0].log_softmax(-1)
             expected = sum(float(logp[t, token]) for t, token in enumerate(tokens))
             assert hypothesis.score == pytest.approx(expected, rel=1e-10)
 
@@ -126,7 +126,7 @@ def test_sources_may_be_empty(data):
 def test_a_shared_vocabulary_shares_its_embeddings():
     shared = Seq2Seq(settings(tied=True), 20, 20, shared=True)
     assert shared.source_embedding is shared.target_embedding
-    assert shared.output.weight is shared.target_embedding.weight
+    assert shared.output.linear.weight is shared.target_embedding.weight
     apart = Seq2Seq(settings(), 20, 30, shared=False)
     assert apart.source_embedding.weight.shape != apart.target_embedding.weight.shape
 
@@ -137,34 +137,34 @@ def shared_data(tmp_path_factory):
 
 
 def test_copying_mixes_two_distributions_into_one(shared_data):
-    task = make_task(shared_data, settings(copying=True))
+    task = make_task(shared_data, settings(pointer="mixture"))
     for batch in task.batches(np.random.default_rng(1)):
         network, targets = task.network, batch.ids["target"]
         memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
-        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
-        read, _, weights = network.decode(inputs, memory, state)
-        logp = network.log_probabilities(read, weights, memory)
+        decoded = network.force(targets, memory, state)
+        read, _, weights = decoded
+        logp = network.log_probabilities(decoded, memory)
         torch.testing.assert_close(logp.exp().sum(-1), torch.ones(targets.shape, dtype=torch.float64))
-        loss = network.loss(read, weights, memory, targets, batch.mask("target"))
+        loss = network.output.loss(read, weights, memory.source, targets, batch.mask("target"))
         expected = logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1)[batch.mask("target")]
         torch.testing.assert_close(loss.nats, -expected.sum())
         assert loss.tokens == len(expected)
         # A gate that is shut leaves the attention on each word, one that is open the output layer's softmax.
-        torch.nn.init.zeros_(network.gate.weight)
-        torch.nn.init.constant_(network.gate.bias, -40.0)
-        copied = network.log_probabilities(read, weights, memory).exp()
+        torch.nn.init.zeros_(network.output.gate.weight)
+        torch.nn.init.constant_(network.output.gate.bias, -40.0)
+        copied = network.log_probabilities(decoded, memory).exp()
         expected = sum(
-            weights[:, :, s : s + 1] * torch.nn.functional.one_hot(memory.ids_BS[:, s : s + 1], copied.shape[-1])
+            weights[:, :, s : s + 1] * torch.nn.functional.one_hot(memory.source.ids_BS[:, s : s + 1], copied.shape[-1])
             for s in range(weights.shape[-1])
         )
         torch.testing.assert_close(copied, expected, rtol=1e-9, atol=1e-12)
-        torch.nn.init.constant_(network.gate.bias, 40.0)
-        opened = network.log_probabilities(read, weights, memory)
-        torch.testing.assert_close(opened, network.output(read).log_softmax(-1), rtol=1e-9, atol=1e-12)
+        torch.nn.init.constant_(network.output.gate.bias, 40.0)
+        opened = network.log_probabilities(decoded, memory)
+        torch.testing.assert_close(opened, network.output.linear(read).log_softmax(-1), rtol=1e-9, atol=1e-12)
 
 
 def test_copying_keeps_the_loss_and_the_result_of_each_pair(shared_data):
-    model = settings(copying=True)
+    model = settings(pointer="mixture")
     reference = whole_loss(make_task(shared_data, model, batch_size=1))
     nats, tokens, gradient = whole_loss(make_task(shared_data, model, batch_size=9))
     assert tokens == reference[1]

@@ -197,16 +197,39 @@ def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any])
                 f"runs.{name}.model.spelling: is missing; rare words of {dataset!r}, of unit hybrid, are read and "
                 "written by character models: {embedding: SIZE, hidden: SIZE}"
             )
+    elif kind == "seq2seq":
+        if _entries(run, "model").get("pointer") is None:
+            yield (
+                f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are written by copying them from the "
+                "source; state model.pointer, or take another unit"
+            )
     elif kind in FIELDS:
         yield (
             f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are read and written by character "
             f"models, which kind: language_model has and kind: {kind} has not; take another unit"
+        )
+    if kind == "seq2seq" and _entries(run, "model").get("pointer") == "switch" and units and "hybrid" not in units:
+        yield (
+            f"runs.{name}.model.pointer: switch copies words that the vocabulary lacks, which unit hybrid keeps; "
+            f"{dataset!r} has unit {' and '.join(sorted(set(units)))}; take hybrid, or pointer: mixture"
         )
     if _entries(run, "train").get("sampling") is not None and units and "subword" not in units:
         yield (
             f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
             f"{' and '.join(sorted(set(units)))}; it needs subword"
         )
+
+
+def _sharing_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
+    """What reads source and target by the same ids, on a dataset that has two vocabularies."""
+    if any(isinstance(field, Mapping) and "share" in field for field in fields.values()):
+        return
+    for key in ("pointer", "candidates"):
+        if _kind(run) == "seq2seq" and _entries(run, "model").get(key) is not None:
+            yield (
+                f"runs.{name}.model.{key}: needs a dataset whose fields share a vocabulary, and {run['dataset']!r} "
+                "has two"
+            )
 
 
 def _reference_problems(data: Any) -> Iterator[str]:
@@ -227,10 +250,7 @@ def _reference_problems(data: Any) -> Iterator[str]:
         fields = _entries(datasets[dataset], "fields")
         yield from _unit_problems(name, run, fields)
         needed = FIELDS.get(_kind(run) or "", set(fields))
-        if _entries(run, "model").get("copying") is True and not any(
-            isinstance(field, Mapping) and "share" in field for field in fields.values()
-        ):
-            yield f"runs.{name}.model.copying: needs a dataset whose fields share a vocabulary, and {dataset!r} has two"
+        yield from _sharing_problems(name, run, fields)
         if fields and set(fields) != needed:
             yield (
                 f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "

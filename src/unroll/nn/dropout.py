@@ -3,6 +3,8 @@
 B batch, T time, N rows, D units, V vocabulary, G gates, O output size.
 """
 
+from collections.abc import Hashable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +19,25 @@ def drop_units(x_BTD: Tensor, share: float, settings: DropoutSettings, training:
     if not settings.variational:
         return F.dropout(x_BTD, share, training)
     return x_BTD * _kept(x_BTD[:, :1], share)
+
+
+class UnitDropout:
+    """`drop_units` of one pass over a sequence that may be made in several calls.
+
+    If `variational`, all calls for the same place drop the same units.
+    """
+
+    def __init__(self, settings: DropoutSettings, training: bool) -> None:
+        self.settings, self.training = settings, training
+        self._kept: dict[Hashable, Tensor] = {}
+
+    def __call__(self, x_BTD: Tensor, share: float, place: Hashable) -> Tensor:
+        """`x_BTD` without a share of its units."""
+        if not (self.training and share and self.settings.variational):
+            return drop_units(x_BTD, share, self.settings, self.training)
+        if place not in self._kept:
+            self._kept[place] = _kept(x_BTD[:, :1], share)
+        return x_BTD * self._kept[place]
 
 
 def embed(embedding: nn.Embedding, ids_BT: Tensor, share: float, training: bool) -> Tensor:

@@ -36,15 +36,24 @@ class Layer(nn.Module):
         return tuple(x_BTI.new_zeros(x_BTI.shape[0], width) for width in self.cell.widths())
 
     def forward(
-        self, x_BTI: Tensor, state: State | None = None, lengths_B: Tensor | None = None
+        self,
+        x_BTI: Tensor,
+        state: State | None = None,
+        lengths_B: Tensor | None = None,
+        u_GO: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """Outputs (B, T, O) and the state after the last step.
 
         With `lengths_B` (on the CPU, each at least 1) every row runs to its own length: outputs beyond are zero and
-        the state returned is the one after each row's own last step.
+        the state returned is the one after each row's own last step. `u_GO` are recurrent weights that `draw` has
+        given, where a sequence is run in several calls.
         """
-        u_GO = drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
+        u_GO = self.draw() if u_GO is None else u_GO
         return self.run(self.way(x_BTI), x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
+
+    def draw(self) -> Tensor:
+        """The recurrent weights (G, O) for one sequence: in training, without those that are dropped."""
+        return drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
 
     def way(self, x_BTI: Tensor) -> Way:
         """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell."""
@@ -133,34 +142,20 @@ class Recurrent(nn.Module):
 
 
 class Bidirectional(nn.Module):
-    """A stack in which every layer reads its input in both directions (Schuster and Paliwal, 1997)."""
+    """One layer that reads its input in both directions (Schuster and Paliwal, 1997)."""
 
-    def __init__(self, settings: CellSettings, inputs: int, hidden: int, layers: int, dropout: DropoutSettings) -> None:
+    def __init__(self, settings: CellSettings, inputs: int, hidden: int, dropout: DropoutSettings) -> None:
         super().__init__()
-        self.dropout = dropout
-        sizes = [inputs if n == 0 else 2 * hidden for n in range(layers)]
-        self.ahead, self.back = (
-            nn.ModuleList(Layer(make_cell(settings, size, hidden), dropout) for size in sizes) for _ in range(2)
-        )
+        self.ahead, self.back = (Layer(make_cell(settings, inputs, hidden), dropout) for _ in range(2))
 
-    def forward(self, x_BTI: Tensor, lengths_B: Tensor, packed: bool) -> tuple[Tensor, Tensor]:
-        """Outputs (B, T, 2H) of the top layer, and (B, 2H) its last forward with its first backward outputs.
+    def forward(self, x_BTI: Tensor, order_BT: Tensor, lengths_B: Tensor | None = None) -> Tensor:
+        """Outputs (B, T, 2H), forward and backward.
 
-        `lengths_B` lies on the CPU; `packed` runs each row to its real length instead of over its padding.
+        `order_BT` is the `reversal` of the rows, `lengths_B` as in `Layer`.
         """
-        order_BT = reversal(lengths_B, x_BTI.shape[1]).to(x_BTI.device)
-        pack_B = lengths_B if packed else None
-        y = x_BTI
-        for n, (ahead, back) in enumerate(zip(self.ahead, self.back, strict=True)):
-            if n > 0:
-                y = drop_units(y, self.dropout.between, self.dropout, self.training)
-            forward_BTH, _ = ahead(y, None, pack_B)
-            backward_BTH, _ = back(reorder(y, order_BT), None, pack_B)
-            y = torch.cat([forward_BTH, reorder(backward_BTH, order_BT)], dim=-1)
-        rows = torch.arange(len(lengths_B), device=y.device)
-        last_B = (lengths_B - 1).to(y.device)
-        hidden = y.shape[-1] // 2
-        return y, torch.cat([y[rows, last_B, :hidden], y[:, 0, hidden:]], dim=-1)
+        ahead_BTH, _ = self.ahead(x_BTI, None, lengths_B)
+        back_BTH, _ = self.back(reorder(x_BTI, order_BT), None, lengths_B)
+        return torch.cat([ahead_BTH, reorder(back_BTH, order_BT)], dim=-1)
 
 
 def reversal(lengths_B: Tensor, time: int) -> Tensor:

@@ -64,6 +64,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
 def _described(vocabulary: Vocabulary, stem: str) -> dict[str, Any]:
     """What the manifest says of a field."""
     found = {"unit": vocabulary.unit, "vocabulary": stem, "size": len(vocabulary)}
+    found["sentence_ends"] = vocabulary.sentence_ends()
     return found | {"characters": len(vocabulary.characters)} if isinstance(vocabulary, HybridVocabulary) else found
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.text.corpus import read_texts
+from unroll.text.tokenizer import JOINER
 
 if TYPE_CHECKING:
     from unroll.text.settings import DatasetSettings, UnitSettings
@@ -52,6 +53,11 @@ class Vocabulary(ABC):
     @abstractmethod
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """One printable piece an id, to be shown to a person."""
+
+    def sentence_ends(self) -> list[int]:
+        """The ids whose token ends a sentence: one that ends in . ! or ? or their like."""
+        tokens = self.tokens(range(len(self)))
+        return [n for n, token in enumerate(tokens) if token.rstrip(_AFTER_SENTENCE).endswith(_SENTENCE_ENDS)]
 
     @abstractmethod
     def unknown_tokens(self, text: str) -> list[str]:
@@ -146,6 +152,8 @@ def by_count(counts: Mapping[str, int]) -> list[str]:
     return sorted(counts, key=lambda token: (-counts[token], token))
 
 
+_SENTENCE_ENDS = (".", "!", "?", "…", "。", "！", "？", "؟", "।")
+_AFTER_SENTENCE = f" ␣⏎{JOINER}"  # joints and white space, as tokens show them
 _SHOWN = {" ": "␣", "\n": "⏎", "\t": "⇥"}
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unroll.kinds.bundle import Bundle, put_weights
+from unroll.kinds.seq2seq.decoder import DecoderState
 from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.search import Found, beam_search
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqSettings
-from unroll.nn.recurrent import StackState
 from unroll.text.batches import pad_rows
 from unroll.text.specials import EOS
 from unroll.text.vocabulary import Vocabulary
@@ -73,16 +73,21 @@ class PairPredictor:
 
     @torch.inference_mode()
     def _search(self, rows: list[NDArray[np.int64]], settings: DecodeSettings) -> list[list[Found]]:
-        ids_BS, lengths_B = pad_rows(rows)
+        placed = [place_open(row, len(self.source)) for row in rows]
+        ids_BS, lengths_B = pad_rows([row for row, _ in placed])
         mask_BS = (torch.arange(ids_BS.shape[1]) < lengths_B.unsqueeze(1)).to(self.device)
         memory, state = self.network.encode(ids_BS.to(self.device), lengths_B, mask_BS, packed=False)
 
-        def step(ids_BK: Tensor, state: StackState) -> tuple[Tensor, StackState, Tensor]:
-            read_BKD, state, weights_BKS = self.network.decode(ids_BK, memory, state, beam=True)
-            return self.network.log_probabilities(read_BKD, weights_BKS, memory), state, weights_BKS
+        def step(ids_BK: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState, Tensor]:
+            decoded = self.network.decode(ids_BK, memory, state, beam=True)
+            return self.network.log_probabilities(decoded, memory), decoded.state, decoded.weights_BTS
 
         limits_B = (lengths_B.double() * settings.max_ratio).long() + EXTRA
-        return beam_search(step, state, limits_B, settings)
+        found = beam_search(step, state, limits_B, settings)
+        return [
+            [one._replace(tokens=[int(back.get(token, token)) for token in one.tokens]) for one in several]
+            for several, (_, back) in zip(found, placed, strict=True)
+        ]
 
     def _readable(self, found: Found, length: int) -> Hypothesis:
         return Hypothesis(
@@ -93,10 +98,18 @@ class PairPredictor:
         )
 
 
+def place_open(ids_S: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], dict[int, int]]:
+    """`ids_S` with the ids beyond a vocabulary of `size` as size, size + 1, ... in order, and the way back."""
+    there = {int(token): size + n for n, token in enumerate(dict.fromkeys(ids_S[ids_S >= size]))}
+    placed = np.array([there.get(token, token) for token in ids_S.tolist()], dtype=np.int64) if there else ids_S
+    return placed, {place: token for token, place in there.items()}
+
+
 def load(bundle: Bundle, device: torch.device) -> PairPredictor:
     """The predictor of a bundle whose kind is `seq2seq`."""
     source, target = bundle.vocabularies["source"], bundle.vocabularies["target"]
     settings = Seq2SeqSettings(**bundle.info["settings"]["model"])
-    network = Seq2Seq(settings, len(source), len(target), source is target)
+    ends = bundle.info["fields"]["source"]["sentence_ends"] if settings.sentences else ()
+    network = Seq2Seq(settings, len(source), len(target), source is target, ends)
     put_weights(network, bundle.weights)
     return PairPredictor(network.to(device), source, target, bundle.info["max_length"], device)

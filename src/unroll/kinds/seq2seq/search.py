@@ -3,20 +3,23 @@
 B sentences, K hypotheses each (the beam), N = B K, V vocabulary, S source time.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
 from unroll.kinds.seq2seq.settings import DecodeSettings
-from unroll.nn.recurrent import StackState
 from unroll.text.specials import BOS, EOS, PAD, UNK
+
+State = Any
+"""What a decoder hands from step to step: tensors whose first axis is N, or None, in tuples in tuples."""
 
 
 class Stepper(Protocol):
     """One step of a decoder for every hypothesis of every sentence."""
 
-    def __call__(self, ids_BK: Tensor, state: StackState) -> tuple[Tensor, StackState, Tensor]:
+    def __call__(self, ids_BK: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
         """Log-probabilities (B, K, V), the next state (rows N), and attention weights (B, K, S)."""
 
 
@@ -50,7 +53,7 @@ def length_norm(length: int, alpha: float) -> float:
 
 
 @torch.inference_mode()
-def beam_search(step: Stepper, state: StackState, limits_B: Tensor, settings: DecodeSettings) -> list[list[Found]]:
+def beam_search(step: Stepper, state: State, limits_B: Tensor, settings: DecodeSettings) -> list[list[Found]]:
     """The hypotheses found for each sentence, best first, at most `settings.beam`.
 
     `state` has one row a sentence. At each step the K best continuations are looked at: those that end are put
@@ -58,7 +61,8 @@ def beam_search(step: Stepper, state: StackState, limits_B: Tensor, settings: De
     `limits_B` tokens; so a beam of one is greedy search, and a sentence's result does not depend on its
     neighbours. PAD, BOS and UNK are never produced. Of equal scores the first hypothesis and lowest id win.
     """
-    B, K, device = len(limits_B), settings.beam, state[0][0].device
+    B, K = len(limits_B), settings.beam
+    device = next(leaf for leaf in tree_leaves(state) if leaf is not None).device
     limits_B = limits_B.to(device)
     state = _pick(state, torch.arange(B, device=device).repeat_interleave(K))
     scores_BK = torch.full((B, K), -torch.inf, dtype=torch.float64, device=device)
@@ -89,8 +93,8 @@ def _best_first(end: _End) -> tuple[float, int, int]:
     return -end.score, end.length, end.place
 
 
-def _pick(state: StackState, rows_N: Tensor) -> StackState:
-    return tuple(tuple(s.index_select(0, rows_N) for s in layer) for layer in state)
+def _pick(state: State, rows_N: Tensor) -> State:
+    return tree_map(lambda s: s if s is None else s.index_select(0, rows_N), state)
 
 
 def _allowed(logp_BKV: Tensor, full_B: Tensor) -> Tensor:

@@ -18,22 +18,59 @@ class Seq2SeqSettings(CellSettings):
     hidden: int = Field(ge=2, multiple_of=2)
     """Size of the decoder's state; each direction of the encoder has half of it."""
     encoder_layers: int = Field(default=1, ge=1)
-    """Bidirectional layers of the encoder."""
+    """Layers of the encoder."""
+    encoder_directions: Literal["both", "first", "one"] = "both"
+    """Layers of the encoder that read in both directions: all, the first alone (Wu et al., 2016), or none."""
     decoder_layers: int = Field(default=1, ge=1)
     """Layers of the decoder."""
-    attention: Literal["additive", "dot", "general"] = "general"
-    """How a decoder state is matched with the source: Bahdanau's additive, or Luong's dot and general scores."""
-    copying: bool = False
-    """Mix the output with a copy of what attention looks at; source and target share their vocabulary."""
+    residual_from: int | None = Field(default=None, ge=2)
+    """First layer of encoder and decoder, counted from 1, whose input is added to its output; null: none."""
+    bridge: Literal["last", "mean", "zero"] = "last"
+    """What the decoder starts from: the encoder's last outputs, their mean, or nothing."""
+    attention: Literal["additive", "dot", "general", "multi-head"] = "general"
+    """How a decoder state is matched with the source: Bahdanau's additive, Luong's dot and general scores, or several
+    scaled dot products (Vaswani et al., 2017)."""
+    heads: int = Field(default=4, ge=1)
+    """Of `attention: multi-head`."""
+    attend: Literal["every", "first", "top"] = "every"
+    """Decoder layers that look at the source: each; the bottom one, for all above it (Wu et al., 2016); the top one."""
+    input_feeding: bool = False
+    """The bottom layer reads what the step before has found, too (Luong et al., 2015); slower: a step after another."""
+    past: Literal["coverage", "temporal"] | None = None
+    """What attention knows of the steps before: how much each position was looked at (See et al., 2017; additive
+    attention), or to look elsewhere (Nallapati et al., 2016); null: nothing."""
+    sentences: bool = False
+    """Attention to whole sentences beside that to tokens (Nallapati et al., 2016); . ! or ? ends a sentence."""
+    pointer: Literal["mixture", "switch"] | None = None
+    """May copy from the source; both fields share their vocabulary. mixture: See et al. (2017); switch: Nallapati et
+    al. (2016), for words that the vocabulary lacks (unit hybrid)."""
+    candidates: int | None = Field(default=None, ge=1)
+    """The softmax is over so many tokens, those of the source and the most frequent (Nallapati et al., 2016; both
+    fields share their vocabulary); null: over all."""
     dropout: Dropout = DropoutSettings()
     """Shares dropped in training; a single number for input, between layers and output."""
     tied: bool = False
     """Use the target embeddings as output weights too (Press and Wolf, 2017)."""
 
     @model_validator(mode="after")
-    def _even(self) -> Self:
+    def _sizes(self) -> Self:
         if "crelu" in (self.activation, self.output_activation) and self.hidden % 4:
             raise ValueError(f"crelu gives two units each; `hidden` should be a multiple of 4, found {self.hidden}")
+        if self.residual_from is not None and self.residual_from > max(self.encoder_layers, self.decoder_layers):
+            raise ValueError(f"`residual_from` should be a layer of encoder or decoder, found {self.residual_from}")
+        return self
+
+    @model_validator(mode="after")
+    def _options_of_attention(self) -> Self:
+        several = self.attention == "multi-head"
+        if not several and self.heads != type(self).model_fields["heads"].default:
+            raise ValueError(f"`heads` belongs to attention: multi-head, not {self.attention}")
+        if several and self.hidden % self.heads:
+            raise ValueError(f"`hidden` should be a multiple of `heads`, {self.heads}; found {self.hidden}")
+        if several and (self.past or self.sentences):
+            raise ValueError(f"`{'past' if self.past else 'sentences'}` belongs to a single attention, not multi-head")
+        if self.past == "coverage" and self.attention != "additive":
+            raise ValueError(f"`past: coverage` belongs to attention: additive, not {self.attention}")
         return self
 
 
@@ -44,6 +81,8 @@ class Seq2SeqBatches(SamplingSettings):
     """Pairs in a batch, of similar length."""
     label_smoothing: Share = 0.0
     """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
+    coverage_loss: float = Field(default=0.0, ge=0)
+    """Weight of the loss for looking again where attention has been (See et al., 2017)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
 

@@ -11,7 +11,6 @@ from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.nn.losses import Loss
 from unroll.text.batches import Batch, make_batch, row_batches
 from unroll.text.encoded import EncodedDataset
-from unroll.text.specials import BOS
 
 VALID_ROWS = 64
 
@@ -29,7 +28,8 @@ class Task:
         self.device = device
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
-        self.network = Seq2Seq(model, source["size"], target["size"], shared).to(device)
+        ends = source["sentence_ends"] if model.sentences else ()
+        self.network = Seq2Seq(model, source["size"], target["size"], shared, ends).to(device)
 
     def epoch_steps(self) -> int:
         """Batches of an epoch."""
@@ -51,7 +51,8 @@ class Task:
         packed = self.settings.padding == "pack"
         memory, state = self.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), packed)
         targets = batch.ids["target"]
-        inputs = torch.cat([torch.full_like(targets[:, :1], BOS), targets[:, :-1]], dim=1)
-        smoothing = self.settings.label_smoothing if self.network.training else 0.0
-        read_BTD, _, weights_BTS = self.network.decode(inputs, memory, state)
-        return self.network.loss(read_BTD, weights_BTS, memory, targets, batch.mask("target"), smoothing), carry
+        read_BTD, _, weights_BTS = self.network.force(targets, memory, state)
+        wanted = (self.settings.label_smoothing, self.settings.coverage_loss) if self.network.training else ()
+        mask_BT = batch.mask("target")
+        loss = self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, mask_BT, *wanted)
+        return loss, carry
