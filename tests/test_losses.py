@@ -2,11 +2,12 @@
 
 import math
 
+import pytest
 import torch
 from torch import nn
 
 from unroll.nn import losses
-from unroll.nn.losses import cross_entropy, token_nats
+from unroll.nn.losses import cross_entropy, linear_cross_entropy, token_nats
 
 
 def test_a_uniform_model_costs_the_logarithm_of_its_vocabulary():
@@ -36,3 +37,22 @@ def test_token_nats_agree_with_the_loss_in_any_pieces(monkeypatch):
     torch.testing.assert_close(whole.sum().float(), cross_entropy(output(h), targets).nats)
     monkeypatch.setattr(losses, "ROWS", 3)
     torch.testing.assert_close(token_nats(output, h, targets), whole, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("chunk", [4, 100])
+def test_a_fused_output_layer_has_the_loss_and_the_gradient_of_its_two_parts(monkeypatch, chunk, smoothing):
+    monkeypatch.setattr(losses, "CHUNK", chunk)
+    torch.manual_seed(1)
+    h, weight, bias = (
+        torch.randn(*shape, dtype=torch.float64, requires_grad=True) for shape in ((11, 4), (9, 4), (9,))
+    )
+    targets = torch.randint(9, (11,))
+    fused = linear_cross_entropy(h, weight, bias, targets, smoothing)
+    apart = cross_entropy(torch.nn.functional.linear(h, weight, bias), targets, smoothing)
+    torch.testing.assert_close(fused.nats, apart.nats, rtol=1e-12, atol=0)
+    torch.testing.assert_close(torch.as_tensor(fused.extra), torch.as_tensor(apart.extra), check_dtype=False)
+    found, expected = (torch.autograd.grad((loss.nats + loss.extra) / 7, (h, weight, bias)) for loss in (fused, apart))
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
+    with torch.no_grad():
+        torch.testing.assert_close(linear_cross_entropy(h, weight, bias, targets, smoothing).nats, apart.nats)

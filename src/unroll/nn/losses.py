@@ -3,12 +3,13 @@
 N positions, D size of the output vectors, V vocabulary.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+CHUNK = 512  # positions whose logits are held at once in training
 ROWS = 2048  # positions whose logits are held at once outside training
 
 
@@ -32,6 +33,54 @@ def cross_entropy(logits_NV: Tensor, targets_N: Tensor, smoothing: float = 0.0) 
         return Loss(nats, targets_N.numel())
     smooth = F.cross_entropy(logits_NV, targets_N, reduction="sum", label_smoothing=smoothing)
     return Loss(nats, targets_N.numel(), smooth - nats)
+
+
+def linear_cross_entropy(
+    h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_N: Tensor, smoothing: float = 0.0
+) -> Loss:
+    """`cross_entropy` of a linear layer's outputs, with the logits of `CHUNK` positions in memory at once.
+
+    The gradient is computed with the loss, while the logits are at hand. With smoothing `nats` has no gradient of its
+    own: that of `nats + extra` is all in `extra`.
+    """
+    total, nats = _LinearCrossEntropy.apply(h_ND, weight_VD, bias_V, targets_N, smoothing)  # type: ignore[no-untyped-call]
+    return Loss(nats, len(targets_N), total - nats) if smoothing else Loss(total, len(targets_N))
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The gradient with respect to logits is softmax - (1 - ε) target - ε / V."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_N: Tensor, smoothing: float
+    ) -> tuple[Tensor, Tensor]:
+        nats, uniform = h_ND.new_zeros(()), h_ND.new_zeros(())
+        grads = [torch.zeros_like(x) for x in (h_ND, weight_VD, bias_V)] if any(ctx.needs_input_grad) else []
+        for start in range(0, len(h_ND), CHUNK):
+            h, targets = h_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
+            logp = torch.addmm(bias_V, h, weight_VD.t()).log_softmax(1)
+            nats -= logp.gather(1, targets).sum()
+            if smoothing:
+                uniform -= logp.mean(1).sum()
+            if grads:
+                slope = logp.exp_()
+                slope.scatter_add_(1, targets, slope.new_full(targets.shape, smoothing - 1))
+                torch.mm(slope, weight_VD, out=grads[0][start : start + CHUNK])
+                grads[1].addmm_(slope.t(), h)
+                grads[2] += slope.sum(0)
+        if grads and smoothing:
+            share = smoothing / len(bias_V)
+            grads[0] -= share * weight_VD.sum(0)
+            grads[1] -= share * h_ND.sum(0)
+            grads[2] -= share * len(h_ND)
+        ctx.grads = grads
+        ctx.mark_non_differentiable(nats)
+        return (1 - smoothing) * nats + smoothing * uniform, nats
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
+        grads, ctx.grads = ctx.grads, None  # scaled in place, once
+        return *(grad.mul_(outer[0]) for grad in grads), None, None
 
 
 def token_nats(output: nn.Linear, h_ND: Tensor, targets_N: Tensor) -> Tensor:

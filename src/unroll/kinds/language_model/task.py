@@ -11,7 +11,7 @@ from torch import Tensor
 from unroll.kinds.language_model.network import LanguageModel, Reading
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.language_model.spelling import Spelled, spelled_tokens
-from unroll.nn.losses import Loss, cross_entropy
+from unroll.nn.losses import Loss, cross_entropy, linear_cross_entropy
 from unroll.nn.recurrent import StackState
 from unroll.text.batches import Segment, make_batch, row_batches, stream_segments
 from unroll.text.encoded import EncodedDataset, EncodedSplit
@@ -84,7 +84,8 @@ class Task:
             real = segment.mask.flatten().nonzero().squeeze(1)
             read_ND, targets_N = read_ND[real], targets_N[real]
         smoothing = self.settings.label_smoothing if self.network.training else 0.0
-        loss = cross_entropy(self.network.output(read_ND), self.network.closed(targets_N), smoothing)
+        weight, bias = self.network.output.weight, self.network.output.bias
+        loss = linear_cross_entropy(read_ND, weight, bias, self.network.closed(targets_N), smoothing)
         if spelled is not None:
             loss = loss._replace(nats=loss.nats + self._spelling_nats(read_ND, targets_N, spelled))
         if self.network.training and (self.settings.activation_penalty or self.settings.change_penalty):

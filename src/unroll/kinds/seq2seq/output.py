@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from unroll.kinds.seq2seq.attention import Attention, Source
 from unroll.kinds.seq2seq.settings import Seq2SeqSettings
-from unroll.nn.losses import Loss, cross_entropy
+from unroll.nn.losses import Loss, cross_entropy, linear_cross_entropy
 from unroll.text.specials import SPECIALS, UNK
 
 
@@ -101,10 +101,13 @@ class Output(nn.Module):
         real = mask_BT.flatten().nonzero().squeeze(1)
         read_ND, targets_N = read_BTD.flatten(0, 1)[real], targets_BT.flatten()[real]
         unknown_N = targets_N >= self.linear.out_features
-        logits, written_N = self._logits(read_ND, targets_N.masked_fill(unknown_N, UNK), source)
-        loss = cross_entropy(logits, written_N, smoothing)
+        weight, bias, written_N = self._layer(targets_N.masked_fill(unknown_N, UNK), source)
         copies = self.copies(read_BTD, weights_BTS, source)
-        if copies is not None:
+        if copies is None:
+            loss = linear_cross_entropy(read_ND, weight, bias, written_N, smoothing)
+        else:
+            logits = F.linear(read_ND, weight, bias)
+            loss = cross_entropy(logits, written_N, smoothing)
             same_BTS = source.ids_BS.unsqueeze(1) == targets_BT.unsqueeze(-1)
             copied_N = (copies.weights_BTS * same_BTS).sum(-1).flatten()[real]
             loss = self._pointed(logits, written_N, unknown_N, copied_N, copies.gate_BT1.flatten()[real], loss)
@@ -114,14 +117,14 @@ class Output(nn.Module):
             loss = loss._replace(extra=loss.extra + coverage * twice_N.sum())
         return loss
 
-    def _logits(self, read_ND: Tensor, written_N: Tensor, source: Source) -> tuple[Tensor, Tensor]:
-        """Logits, and the places of the targets among them: of the whole vocabulary, or in training of candidates."""
+    def _layer(self, written_N: Tensor, source: Source) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights and biases of the whole vocabulary, or in training of candidates, and the targets' places there."""
         if self.candidates is None or not self.training:
-            return self.linear(read_ND), written_N
+            return self.linear.weight, self.linear.bias, written_N
         chosen_C = self.candidates_of(source.ids_BS.unsqueeze(0)).squeeze(0).nonzero().squeeze(1)
         place_V = torch.full_like(self.linear.bias, UNK, dtype=torch.long)  # special tokens keep their places
         place_V[chosen_C] = torch.arange(len(chosen_C), device=place_V.device)
-        return F.linear(read_ND, self.linear.weight[chosen_C], self.linear.bias[chosen_C]), place_V[written_N]
+        return self.linear.weight[chosen_C], self.linear.bias[chosen_C], place_V[written_N]
 
     def _pointed(
         self, logits: Tensor, written_N: Tensor, unknown_N: Tensor, copied_N: Tensor, gate_N: Tensor, loss: Loss
