@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from unroll.nn.cells import make_cell
-from unroll.nn.dropout import drop_recurrent, drop_rows, drop_units, embed
+from unroll.nn.dropout import SequenceDropout, drop_recurrent, drop_rows, drop_units
 from unroll.nn.recurrent import Layer
 from unroll.nn.settings import CellSettings, DropoutSettings
 
@@ -32,7 +32,7 @@ def test_variational_dropout_drops_the_same_units_at_all_steps_of_a_row():
 def test_whole_words_go_wherever_they_stand():
     embedding = nn.Embedding(40, 8)
     ids = torch.arange(40).repeat(3, 2)
-    vectors = embed(embedding, ids, 0.5, training=True)
+    vectors = SequenceDropout(DropoutSettings(words=0.5), True).embed(embedding, ids)
     gone = (vectors == 0).all(-1)
     assert 5 < gone[0, :40].sum() < 35
     assert (gone == gone[0, :40].repeat(3, 2)).all()
@@ -79,7 +79,7 @@ def test_nothing_is_dropped_outside_training():
     ids = torch.arange(5).unsqueeze(0)
     assert drop_units(x, 0.5, settings, training=False) is x
     assert drop_recurrent(u, settings, training=False) is u
-    assert torch.equal(embed(embedding, ids, 0.5, training=False), embedding(ids))
+    assert torch.equal(SequenceDropout(DropoutSettings(words=0.5), False).embed(embedding, ids), embedding(ids))
 
 
 def test_dropped_rows_are_whole():

@@ -259,3 +259,35 @@ def test_an_unknown_word_beyond_all_others_needs_no_source_vocabulary():
     assert torch.equal(
         network.encode(inputs, torch.tensor([3]), mask, False)[0].source.values_BSM, unknown.source.values_BSM
     )
+
+
+FED = {"input_feeding": True, "attend": "first", "attention": "additive", "past": "coverage", "pointer": "mixture"}
+
+
+def forced_batch(task, own):
+    (batch,) = task.batches(np.random.default_rng(1))
+    memory, state = task.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
+    decoded = task.network.force(batch.ids["target"], memory, state, own)
+    return batch, memory, decoded
+
+
+def test_sampling_hardly_ever_is_teacher_forcing(data):
+    task = make_task(data, 100, **FED)
+    (_, _, right), (_, _, sampled) = (forced_batch(task, own) for own in (0.0, 1e-12))
+    torch.testing.assert_close(sampled.read_BTD, right.read_BTD, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(sampled.weights_BTS, right.weights_BTS, rtol=1e-10, atol=1e-12)
+
+
+def test_sampling_always_reads_what_the_model_itself_says(data):
+    """With a distribution that has all its mass in one token each draw is the greedy choice."""
+    task = make_task(data, 100, **FED)
+    with torch.no_grad():
+        task.network.output.linear.weight.mul_(1e5)
+        task.network.output.gate.bias.fill_(1e3)
+    batch, memory, sampled = forced_batch(task, 1.0)
+    logp = task.network.log_probabilities(sampled, memory)
+    said = torch.cat([torch.zeros_like(batch.ids["target"][:, :1]), logp.argmax(-1)], dim=1)
+    again = task.network.force(
+        said[:, 1:], *task.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
+    )
+    torch.testing.assert_close(sampled.read_BTD, again.read_BTD, rtol=1e-10, atol=1e-12)

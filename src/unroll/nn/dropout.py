@@ -3,7 +3,7 @@
 B batch, T time, N rows, D units, V vocabulary, G gates, O output size.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 import torch
 from torch import Tensor, nn
@@ -21,31 +21,39 @@ def drop_units(x_BTD: Tensor, share: float, settings: DropoutSettings, training:
     return x_BTD * _kept(x_BTD[:, :1], share)
 
 
-class UnitDropout:
-    """`drop_units` of one pass over a sequence that may be made in several calls.
+class SequenceDropout:
+    """Dropout of one pass over a sequence that may be made in several calls: what is drawn once a sequence is kept.
 
-    If `variational`, all calls for the same place drop the same units.
+    If `variational`, all calls for the same place drop the same units; tokens and recurrent weights that are dropped
+    stay so.
     """
 
     def __init__(self, settings: DropoutSettings, training: bool) -> None:
         self.settings, self.training = settings, training
-        self._kept: dict[Hashable, Tensor] = {}
+        self._drawn: dict[Hashable, Tensor] = {}
 
-    def __call__(self, x_BTD: Tensor, share: float, place: Hashable) -> Tensor:
+    def units(self, x_BTD: Tensor, share: float, place: Hashable) -> Tensor:
         """`x_BTD` without a share of its units."""
         if not (self.training and share and self.settings.variational):
             return drop_units(x_BTD, share, self.settings, self.training)
-        if place not in self._kept:
-            self._kept[place] = _kept(x_BTD[:, :1], share)
-        return x_BTD * self._kept[place]
+        return x_BTD * self._once(("units", place), lambda: _kept(x_BTD[:, :1], share))
 
+    def embed(self, embedding: nn.Embedding, ids_BT: Tensor) -> Tensor:
+        """Vectors (B, T, D) of tokens, of which a share has none."""
+        vectors_BTD: Tensor = embedding(ids_BT)
+        share = self.settings.words
+        if not self.training or not share:
+            return vectors_BTD
+        return vectors_BTD * self._once(embedding, lambda: _kept(embedding.weight[:, :1], share))[ids_BT]
 
-def embed(embedding: nn.Embedding, ids_BT: Tensor, share: float, training: bool) -> Tensor:
-    """Vectors (B, T, D) of tokens, of which a share has none in this batch."""
-    vectors_BTD: Tensor = embedding(ids_BT)
-    if not training or not share:
-        return vectors_BTD
-    return vectors_BTD * _kept(embedding.weight[:, :1], share)[ids_BT]
+    def recurrent(self, u_GO: Tensor, place: Hashable) -> Tensor:
+        """Recurrent weights as `drop_recurrent` leaves them."""
+        return self._once(("recurrent", place), lambda: drop_recurrent(u_GO, self.settings, self.training))
+
+    def _once(self, key: Hashable, draw: Callable[[], Tensor]) -> Tensor:
+        if key not in self._drawn:
+            self._drawn[key] = draw()
+        return self._drawn[key]
 
 
 def drop_rows(x_ND: Tensor, share: float, training: bool) -> Tensor:

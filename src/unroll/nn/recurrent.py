@@ -45,15 +45,12 @@ class Layer(nn.Module):
         """Outputs (B, T, O) and the state after the last step.
 
         With `lengths_B` (on the CPU, each at least 1) every row runs to its own length: outputs beyond are zero and
-        the state returned is the one after each row's own last step. `u_GO` are recurrent weights that `draw` has
-        given, where a sequence is run in several calls.
+        the state returned is the one after each row's own last step. `u_GO` are recurrent weights that have
+        been drawn before, where a sequence is run in several calls.
         """
-        u_GO = self.draw() if u_GO is None else u_GO
+        if u_GO is None:
+            u_GO = drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
         return self.run(self.way(x_BTI), x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
-
-    def draw(self) -> Tensor:
-        """The recurrent weights (G, O) for one sequence: in training, without those that are dropped."""
-        return drop_recurrent(self.cell.weights()[1], self.dropout, self.training)
 
     def way(self, x_BTI: Tensor) -> Way:
         """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell."""

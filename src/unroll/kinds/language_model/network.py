@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.kinds.language_model.spelling import Spelled, Spelling, Written
 from unroll.nn.cells import State
-from unroll.nn.dropout import drop_rows, drop_units, embed
+from unroll.nn.dropout import SequenceDropout, drop_rows, drop_units
 from unroll.nn.recurrent import Layer, Recurrent, StackState
 from unroll.text.specials import PAD, UNK
 
@@ -78,7 +78,7 @@ class LanguageModel(nn.Module):
         """Input vectors (B, T, E) of tokens of the vocabulary; without embeddings one-hot ones (B, T, V)."""
         if self.embedding is None:
             return F.one_hot(ids_BT, self.vocabulary).to(self.output.weight.dtype)
-        return embed(self.embedding, ids_BT, self.rates.words, self.training)
+        return SequenceDropout(self.rates, self.training).embed(self.embedding, ids_BT)
 
     def forward(
         self,

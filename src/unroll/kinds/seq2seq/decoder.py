@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unroll.kinds.seq2seq.attention import Keys, Source, make_attention
 from unroll.kinds.seq2seq.settings import Seq2SeqSettings
 from unroll.nn.cells import make_cell
-from unroll.nn.dropout import UnitDropout
+from unroll.nn.dropout import SequenceDropout
 from unroll.nn.recurrent import Layer, StackState
 
 
@@ -42,10 +42,9 @@ class Decoded(NamedTuple):
 class _Pass:
     """One call of the decoder: what does not change from step to step, and the state, which does."""
 
-    def __init__(self, memory: Memory, state: DecoderState, beam: bool, drop: UnitDropout) -> None:
-        self.memory, self.beam, self.drop = memory, beam, drop
+    def __init__(self, memory: Memory, state: DecoderState, beam: bool, dropout: SequenceDropout) -> None:
+        self.memory, self.beam, self.dropout = memory, beam, dropout
         self.layers, self.past, self.fed = list(state.layers), list(state.past), state.fed_NF
-        self.weights: dict[int, Tensor] = {}  # recurrent ones, drawn once
 
     def state(self) -> DecoderState:
         return DecoderState(tuple(self.layers), self.fed, tuple(self.past))
@@ -87,9 +86,11 @@ class Decoder(nn.Module):
         fed_NF = source.values_BSM.new_zeros(len(source.ids_BS), self.fed) if self.fed else None
         return DecoderState(layers, fed_NF, tuple(attention.start(source) for attention in self.attentions))  # type: ignore[operator]
 
-    def forward(self, x_BTE: Tensor, memory: Memory, state: DecoderState, beam: bool) -> Decoded:
+    def forward(
+        self, x_BTE: Tensor, memory: Memory, state: DecoderState, beam: bool, dropout: SequenceDropout
+    ) -> Decoded:
         """Run T steps; with `beam` the second axis is not time but hypotheses side by side, each one step."""
-        going = _Pass(memory, state, beam, UnitDropout(self.rates, self.training))
+        going = _Pass(memory, state, beam, dropout)
         everything = range(len(self.layers))
         if not self.fed:
             read, weights = self._read(*self._run(everything, x_BTE, None, None, going), going)
@@ -132,7 +133,9 @@ class Decoder(nn.Module):
         for n in span:
             x = y
             if n > 0:
-                x = going.drop(y if context is None else torch.cat([y, context], dim=-1), self.rates.between, n)
+                x = going.dropout.units(
+                    y if context is None else torch.cat([y, context], dim=-1), self.rates.between, n
+                )
             h = self._layer(n, x, going)
             y = h + y if n + 1 >= self.residual_from else h
             if n in self.places:
@@ -146,14 +149,13 @@ class Decoder(nn.Module):
     def _layer(self, n: int, x_BTI: Tensor, going: _Pass) -> Tensor:
         layer = self.layers[n]
         assert isinstance(layer, Layer)
-        if n not in going.weights:
-            going.weights[n] = layer.draw()
+        u_GO = going.dropout.recurrent(layer.cell.weights()[1], n)
         rows = x_BTI.flatten(0, 1).unsqueeze(1) if going.beam else x_BTI
         y: Tensor
-        y, going.layers[n] = layer(rows, going.layers[n], None, going.weights[n])
+        y, going.layers[n] = layer(rows, going.layers[n], None, u_GO)
         return y.view(*x_BTI.shape[:2], -1)
 
     def _read(self, y: Tensor, context: Tensor | None, weights: Tensor | None, going: _Pass) -> tuple[Tensor, Tensor]:
         assert context is not None and weights is not None
-        both = going.drop(torch.cat([y, context], dim=-1), self.rates.between, "combine")
-        return going.drop(torch.tanh(self.combine(both)), self.rates.output, "output"), weights
+        both = going.dropout.units(torch.cat([y, context], dim=-1), self.rates.between, "combine")
+        return going.dropout.units(torch.tanh(self.combine(both)), self.rates.output, "output"), weights
