@@ -14,7 +14,9 @@ from builders import dataset
 from unroll.errors import UserError
 from unroll.evaluation import pair_findings
 from unroll.evaluation.evaluate import evaluate_run
+from unroll.evaluation.scores import figures as figures_of
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.significance import read_scored
 from unroll.text.specials import SPECIALS, UNK
 
 
@@ -115,6 +117,7 @@ def test_a_language_model(places, tmp_path):
         "unit": "word",
         "context": "text",
     }
+    assert metrics["interval"] == {}
     assert metrics["fluency"]["generated"]["words"] == 12  # prompts do not count
     assert metrics["fluency"]["generated"]["new_words"] == 0.5
     assert metrics["fluency"]["real"]["words"] == 5  # all there are
@@ -157,6 +160,8 @@ def test_pairs(places, tmp_path):
     assert all(set(figures) == set(metrics["test"]) for figures in metrics["baseline"].values())
     assert set(metrics["signature"]) == {"bleu", "bleu_lc", "chrf", "ter"}
     assert metrics["interval"] == {}  # three sentences do not say how sentences vary
+    kept = read_scored(places["predictions"])
+    assert figures_of(metrics["test"], kept.statistics) == metrics["test"]
     assert {name: part["sentences"] for name, part in metrics["by_source_words"].items()} == {"0-5": 3}
     assert metrics["by_source_words"]["0-5"]["ter"] == metrics["test"]["ter"] == 100
     # A row without tokens has no figure.
@@ -182,6 +187,8 @@ def test_long_and_unknown_sources_are_scored_apart(places, tmp_path):
     for parts in (lengths, unknown):
         whole = sum(part["sentences"] * part["rougeL"] for part in parts.values()) / len(rows)
         assert whole == pytest.approx(metrics["test"]["rougeL"])
+    kept = read_scored(places["predictions"])
+    assert figures_of(metrics["test"], kept.statistics) == metrics["test"]
     low, high = metrics["interval"]["rouge1"]
     assert low < metrics["test"]["rouge1"] < high
     page = (places["results"] / "samples.md").read_text()

@@ -10,7 +10,7 @@ from unroll.evaluation.bucket_figure import scores_by_bucket
 from unroll.evaluation.figures import alignment
 from unroll.evaluation.findings import Findings, as_csv, as_lines
 from unroll.evaluation.pair_measures import PairMeasures, measure_pairs, score_lines
-from unroll.evaluation.pairs import LABELS, SENTENCE_KEY, Metric, one_line
+from unroll.evaluation.pairs import SENTENCE_KEY, Metric, one_line
 from unroll.evaluation.predictors import Hypothesis, PairModel
 from unroll.evaluation.samples import PAIR_SEED, SHOWN, Pair, pair_page, random_rows
 from unroll.evaluation.settings import PairEvaluation
@@ -18,7 +18,10 @@ from unroll.text.encoded import EncodedDataset
 from unroll.text.specials import EOS, SPECIALS
 
 MAPS, MAP_TOKENS = 4, 30  # attention figures, and the tokens that one has room for
-DRAWN: dict[Metric, tuple[str, ...]] = {"bleu": ("bleu", "chrf"), "rouge": ("rouge1", "rouge2", "rougeL")}
+DRAWN: dict[Metric, dict[str, str]] = {
+    "bleu": {"bleu": "BLEU", "chrf": "chrF"},
+    "rouge": {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"},
+}
 
 
 def pair_findings(predictor: PairModel, dataset: EncodedDataset, settings: PairEvaluation) -> Findings:
@@ -36,7 +39,6 @@ def pair_findings(predictor: PairModel, dataset: EncodedDataset, settings: PairE
     pairs = list(map(Pair, places, measured.sources, measured.references, measured.hypotheses, ranks))
     maps = _attention_maps(predictor, sources, measured.found)
     groups = {"words in the source": measured.by_source_words, "unknown source tokens": measured.by_unknown_tokens}
-    drawn = {name: LABELS[name] for name in DRAWN[settings.metric]}
     return Findings(
         metrics={**metrics, "baseline": others},
         page=pair_page({"model": scores.corpus, **others}, metrics["interval"], groups, key, pairs, list(maps)),
@@ -46,7 +48,7 @@ def pair_findings(predictor: PairModel, dataset: EncodedDataset, settings: PairE
             "hypotheses.txt": as_lines(measured.hypotheses),
             "scores.csv": _scores_csv(measured),
         },
-        figures={**maps, "scores_by_length.png": scores_by_bucket(groups, drawn)},
+        figures={**maps, "scores_by_length.png": scores_by_bucket(groups, DRAWN[settings.metric])},
         unit=predictor.target.unit,
     )
 

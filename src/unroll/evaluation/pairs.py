@@ -22,16 +22,6 @@ SENTENCE_KEYS: dict[Metric, tuple[str, ...]] = {"bleu": ("chrf", "ter"), "rouge"
 """The figures that mean something for a single sentence."""
 SENTENCE_KEY: dict[Metric, str] = {"bleu": "chrf", "rouge": "rougeL"}
 """The figure that ranks single sentences."""
-LABELS = {
-    "bleu": "BLEU",
-    "bleu_lc": "BLEU lower-cased",
-    "chrf": "chrF",
-    "ter": "TER",
-    "rouge1": "ROUGE-1",
-    "rouge2": "ROUGE-2",
-    "rougeL": "ROUGE-L",
-}
-"""The names of the figures."""
 
 
 @dataclass(frozen=True)
