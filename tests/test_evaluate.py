@@ -220,6 +220,16 @@ def test_summaries(places, tmp_path):
     assert metrics["baseline"]["copy"]["rouge2"] == 0
 
 
+@pytest.mark.parametrize(
+    ("tokenized", "ending", "told"), [(False, " .", True), (True, " .", False), (False, ".", False)]
+)
+def test_references_that_look_tokenized_are_told(places, tmp_path, capsys, tokenized, ending, told):
+    splits = {"train": [("a", "b")], "valid": [("a", "b")], "test": [("a b", f"b a{ending}"), ("b c", f"c b{ending}")]}
+    evaluate_run(Reverser(), data(tmp_path, splits), PairEvaluation(metric="bleu", tokenized=tokenized), **places)
+    shown = "2 of 2 references end in ' .' and look tokenized; `evaluate: {tokenized: true}`"
+    assert (shown in capsys.readouterr().err) == told
+
+
 def test_a_single_pair_in_chinese(places, tmp_path):
     splits = {"train": [("我", "你")], "valid": [("我", "你")], "test": [("我喜欢书", "书我喜欢")]}
     evaluate_run(Reverser(), data(tmp_path, splits), PairEvaluation(metric="bleu", language="zh"), **places)

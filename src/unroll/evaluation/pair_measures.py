@@ -1,5 +1,6 @@
 """The measures of a model of pairs: how good its best hypotheses are, and where they are how good."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,12 +42,20 @@ class PairMeasures:
 def measure_pairs(
     predictor: PairModel, sources: Sequence[str], references: Sequence[str], settings: PairEvaluation
 ) -> PairMeasures:
-    """Decode `sources` and score the best hypothesis of each against its reference."""
+    """Decode `sources` and score the best hypothesis of each against its reference.
+
+    Says so on stderr if the references look tokenized and the settings do not.
+    """
     found = predictor.decode(sources, settings)
-    lines, reference_lines = (
-        [one_line(hypothesis.text) for hypothesis in found],
-        [one_line(text) for text in references],
-    )
+    lines = [one_line(hypothesis.text) for hypothesis in found]
+    reference_lines = [one_line(text) for text in references]
+    tokenized = sum(line.endswith(" .") for line in reference_lines)
+    if settings.metric == "bleu" and not settings.tokenized and tokenized > len(references) / 2:
+        print(
+            f"{tokenized:,} of {len(references):,} references end in ' .' and look tokenized; "
+            "`evaluate: {tokenized: true}` scores their tokens as they are",
+            file=sys.stderr,
+        )
     scores = score_lines(lines, reference_lines, settings)
     keys = [*KEYS[settings.metric], "length_ratio"]
     lengths = [len(words(source)) for source in sources]

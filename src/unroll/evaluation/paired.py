@@ -1,6 +1,6 @@
 """Two runs on one test set: how they differ, and how much of that is chance."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,9 +65,8 @@ class Paired:
             grid.add_column(heading, justify="right", overflow="fold")
         for found in self.differences:
             show = BY_KEY[found.key].show
-            low, high = (f"{show(end):>6}" for end in found.interval)
+            difference, low, high = (_signed(show, value) for value in (found.second - found.first, *found.interval))
             p = Text(f"{found.p:.3f}", style="bold" if found.p < LEVEL else "")
-            difference = f"{found.second - found.first:+.3g}"
             grid.add_row(
                 BY_KEY[found.key].label, show(found.first), show(found.second), difference, f"{low} to {high}", p
             )
@@ -80,6 +79,10 @@ class Paired:
             f"texts, {RESAMPLES:,} resamples, seed {SEED}: p is how likely as large a difference is, in either "
             "direction, by chance in the choice of the texts. It does not know how training varies with the seed."
         )
+
+
+def _signed(show: Callable[[float], str], value: float) -> str:
+    return f"{'−' if value < 0 else '+'}{show(abs(value))}"
 
 
 def compare_two(first: str, second: str, results: Path, predictions: Path) -> Paired:

@@ -40,8 +40,8 @@ def _metrics(language: str, tokenized: bool) -> dict[str, Any]:
     code = language_code(language)
     tokenizer = "none" if tokenized else bleu_tokenizer(code)
     metrics = {
-        # sacrebleu warns of text that looks tokenized; to be told once is enough.
-        "bleu": BLEU(tokenize=tokenizer, force=tokenized),
+        # `force` keeps sacrebleu from remarks about text that looks tokenized; `measure_pairs` makes its own.
+        "bleu": BLEU(tokenize=tokenizer, force=True),
         "bleu_lc": BLEU(tokenize=tokenizer, lowercase=True, force=True),
         "chrf": CHRF(),
     }
