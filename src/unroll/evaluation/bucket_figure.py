@@ -23,7 +23,7 @@ def scores_by_bucket(groups: Mapping[str, Sequence[Bucket]], labels: Mapping[str
             _draw_buckets(axes, buckets, labels)
             axes.set_xlabel(what)
         panels[0].set(ylabel="score", ylim=(0, None))
-        panels[0].legend(frameon=False)
+        panels[0].legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(labels))
 
     return png(draw, 9, 3.8)
 
@@ -39,5 +39,6 @@ def _draw_buckets(axes: Axes, buckets: Sequence[Bucket], labels: Mapping[str, st
         range(len(buckets)), [f"{bucket.name.replace('_', ' ')}\n({bucket.sentences:,})" for bucket in buckets]
     )
     axes.set_xlim(-0.6, len(buckets) - 0.4)
+    axes.margins(y=0.08)
     axes.tick_params(labelsize=8)
     axes.grid(True, axis="y", color=FAINT, alpha=0.2)
