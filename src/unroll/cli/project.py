@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from unroll.evaluation.tables import Comparison
 
 WIDE = 160  # columns of a table that goes into a file or a pipe
+ROOMY = 110  # columns that a terminal has which shows intervals, too
 
 
 def check(
@@ -44,21 +45,23 @@ def compare(
     if run_a is not None and run_b is None:
         raise UserError(f"compare {run_a}: takes two runs, or none for a table of all")
     results, predictions = Path("results"), Path("predictions")
+    console = Console()
+    if not console.is_terminal:
+        console.width = WIDE
     found: Comparison | Paired
     if run_a is not None and run_b is not None:
         from unroll.evaluation.paired import compare_two
 
         found = compare_two(run_a, run_b, results, predictions)
+        shown = found.to_terminal()
     else:
         from unroll.evaluation.comparison import compare as compare_runs
         from unroll.params import load
 
         settings = load()
         found = compare_runs(settings.runs, settings.datasets, results, predictions)
+        shown = found.to_terminal(intervals=console.width >= ROOMY)
     if as_json:
         print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
-        return
-    console = Console()
-    if not console.is_terminal:
-        console.width = WIDE
-    console.print(found.to_terminal())
+    else:
+        console.print(shown)

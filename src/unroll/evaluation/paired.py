@@ -139,12 +139,12 @@ def _check_alike(runs: tuple[str, str], measured: Sequence[Mapping[str, Any]]) -
         ways = [("context", *(metrics["test"]["context"] for metrics in measured))]
     else:
         keys = sorted({key for found in signatures if found for key in found})
-        ways = [(key, *(found.get(key, "nothing") for found in signatures if found)) for key in keys]
+        ways = [(key, *(found.get(key, "not measured") for found in signatures if found)) for key in keys]
     others = [(key, one, other) for key, one, other in ways if one != other]
     if others:
         first, second = runs
         raise UserError(
-            f"{first} and {second} were measured in other ways: {key} is {one!r} of {first}, {other!r} of {second}"
+            f"{first} and {second} were measured in other ways: {key} is {one} of {first}, {other} of {second}"
             for key, one, other in others
         )
 

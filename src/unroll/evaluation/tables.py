@@ -122,14 +122,14 @@ class Table:
             return None
         return max(known) if measure.better == "higher" else min(known)
 
-    def headings(self) -> list[str]:
+    def headings(self, intervals: bool) -> list[str]:
         """Those of the figures; the interval stands behind the figure that ranks."""
         headings = []
         for measure in self.measures():
-            headings += [measure.heading, *([INTERVAL] if self._has_interval(measure) else [])]
+            headings += [measure.heading, *([INTERVAL] if intervals and self._has_interval(measure) else [])]
         return headings
 
-    def cells(self, row: Row) -> list[tuple[str, bool]]:
+    def cells(self, row: Row, intervals: bool) -> list[tuple[str, bool]]:
         """The figures of a row as text, one a heading, and whether each is the best of its column."""
         shown = []
         for measure in self.measures():
@@ -141,7 +141,7 @@ class Table:
             if not best and row.p.get(measure.key, 0) >= LEVEL:
                 text += f" {MARK}"
             shown.append((text, best))
-            if self._has_interval(measure):
+            if intervals and self._has_interval(measure):
                 ends = map(measure.show, row.intervals.get(measure.key, ()))
                 shown.append(("–".join(ends) or NOTHING, False))
         return shown
@@ -189,9 +189,9 @@ class Comparison:
         parts = [part for part in parts if part]
         return "\n\n".join([*parts, *self._remarks()]) + "\n"
 
-    def to_terminal(self) -> RenderableType:
-        """Tables for a rich console."""
-        grids = [part for table in self.tables for part in (_grid(table), Text(""))]
+    def to_terminal(self, intervals: bool = True) -> RenderableType:
+        """Tables for a rich console; on a narrow one there is no room for intervals."""
+        grids = [part for table in self.tables for part in (_grid(table, intervals), Text(""))]
         return Group(*grids, *(Text(remark, style="dim") for remark in self._remarks()))
 
     def _remarks(self) -> list[str]:
@@ -240,27 +240,27 @@ def _labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
 
 def _markdown_grid(table: Table) -> str:
     labels = _labels(table)
-    headings = [*(heading for heading, _ in labels), *map(in_one_line, table.headings())]
-    lines = [headings, ["---"] * len(labels) + ["---:"] * len(table.headings())]
+    headings = [*(heading for heading, _ in labels), *map(in_one_line, table.headings(intervals=True))]
+    lines = [headings, ["---"] * len(labels) + ["---:"] * (len(headings) - len(labels))]
     for row in table.ranked():
         texts = [_escaped(label(row)) for _, label in labels]
         texts[0] = f"*{texts[0]}*" if row.baseline else texts[0]
-        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row)])
+        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row, intervals=True)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _grid(table: Table) -> Grid:
+def _grid(table: Table, intervals: bool) -> Grid:
     labels = _labels(table)
     grid = Grid(title=Text(table.title, style="bold"), caption=Text(table.caption), box=SIMPLE_HEAD, padding=0)
     grid.title_justify, grid.caption_justify, grid.show_edge = "left", "left", False
     for heading, _ in labels:
         grid.add_column(heading, no_wrap=heading == "run", vertical="bottom")
-    for heading in table.headings():
+    for heading in table.headings(intervals):
         grid.add_column(heading, justify="right", overflow="fold", vertical="bottom")
     for row in table.ranked():
         style = "italic" if row.baseline else ""
         texts = ["\n".join(row.runs), *(label(row) for _, label in labels[1:])]
-        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row)]
+        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row, intervals)]
         grid.add_row(*(Text(text, style=style) for text in texts), *cells)
     return grid
 
