@@ -83,22 +83,31 @@ def evaluate(
         measures, rows = measure(model, texts)
         found: dict[str, Any] = {**measures, "interval": text_intervals(rows)}
     else:
-        found = _pair_measures(model, info, texts, data, target)
+        found = _pair_measures(model, _evaluation(run, info), texts, data, target)
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 
-def _pair_measures(
-    model: Any, info: dict[str, Any], sources: list[str], data: Path, target: Path | None
-) -> dict[str, Any]:
-    from unroll.evaluation.pair_measures import measure_pairs
+def _evaluation(run: str, info: dict[str, Any]) -> Any:
+    """How pairs are decoded and scored: as params.yaml says of the run, or as its bundle does."""
     from unroll.evaluation.settings import PairEvaluation
+
+    if Path("params.yaml").is_file():
+        from unroll.params import load
+
+        named = load().runs.get(run)
+        if named is not None and isinstance(named.evaluate, PairEvaluation):
+            return named.evaluate
+    return PairEvaluation(**info["settings"]["evaluate"])
+
+
+def _pair_measures(model: Any, settings: Any, sources: list[str], data: Path, target: Path | None) -> dict[str, Any]:
+    from unroll.evaluation.pair_measures import measure_pairs
 
     if target is None:
         raise UserError("--target: is missing; an encoder-decoder needs references, a line for each source")
     references = list(_lines(target.open("rb") if target.is_file() else None, str(target)))
     if len(references) != len(sources):
         raise UserError(f"{target}: has {len(references):,} lines, {data} {len(sources):,}; each source needs one")
-    settings = PairEvaluation(**info["settings"]["evaluate"])
     found = measure_pairs(model, sources, references, settings).metrics()
     return {**found.pop("test"), **found}
 
