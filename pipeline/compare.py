@@ -1,4 +1,4 @@
-"""Compare all runs of params.yaml: their results in, one report out."""
+"""Compare all runs of params.yaml: their results and predictions in, one report out."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,13 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def compare(
     results: Annotated[Path, typer.Option(help="folder with the results of each run")],
+    predictions: Annotated[Path, typer.Option(help="folder with what each run left of single test texts")],
     out: Annotated[Path, typer.Option(help="folder for comparison.json, comparison.md and figures")],
 ) -> None:
-    """Put the results of all runs into tables, and their gradients into one figure."""
+    """Put the results of all runs into tables, with tests of their differences, and their gradients into one figure."""
     settings = params.load()
     gradients = lag_figures(settings.runs, settings.datasets, results)
-    compare_runs(settings.runs, settings.datasets, results).write(out, gradients)
+    compare_runs(settings.runs, settings.datasets, results, predictions).write(out, gradients)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,37 @@ def test_evaluate_measures_a_new_text(unroll, project):
     found = json.loads(unroll("evaluate", "lm", "--data", "new.txt"))
     assert (found["texts"], found["chars"], found["context"]) == (4, 12 + 6 + 1 + 4, "stream")
     pairs = json.loads(unroll("evaluate", "translator", "--data", "new.txt", "--target", "new.target"))
-    assert {"bleu", "chrf", "exact", "signature"} <= pairs.keys()
+    sections = {"interval", "by_source_words", "by_unknown_tokens", "signature"}
+    assert pairs.keys() == {"bleu", "bleu_lc", "chrf", "ter", "length_ratio", "exact"} | sections
+    assert pairs["by_source_words"]["0-5"]["sentences"] == 4
+
+
+def test_pairs_are_evaluated_as_params_say_now(unroll, project):
+    """Not as they said when the run was trained, nor where a folder is named."""
+    run = {
+        **dict(zip(("model", "train", "evaluate"), RUNS["translator"][1:], strict=True)),
+        "init": "scratch",
+        "seed": 1,
+    }
+    run["evaluate"] = {"metric": "rouge", "stem": True}
+    files = {
+        "source": "files",
+        "path": "x",
+        **{split: {"source": "a", "target": "b"} for split in ("train", "valid", "test")},
+    }
+    params = {
+        "corpora": {"c": files},
+        "datasets": {
+            "d": {"corpus": "c", "fields": {key: {"unit": "word"} for key in ("source", "target")}, "max_length": 9}
+        },
+        "runs": {"translator": {**run, "dataset": "d"}},
+    }
+    (project / "params.yaml").write_text(json.dumps(params))
+    try:
+        for name, key in (("translator", "rouge1"), ("models/translator", "bleu")):
+            assert key in json.loads(unroll("evaluate", name, "--data", "new.txt", "--target", "new.target"))
+    finally:
+        (project / "params.yaml").unlink()
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class Project:
         (self.folder / name / "timing.csv").write_text(TIMING)
 
     def compare(self) -> Comparison:
-        return compare(self.runs, DATASETS, self.folder)
+        return compare(self.runs, DATASETS, self.folder, self.folder / "predictions")
 
     def names(self) -> dict[tuple[str, str], list[str]]:
         """The rows of each table by subject and condition, as they rank."""

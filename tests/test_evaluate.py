@@ -12,8 +12,11 @@ import pytest
 from builders import dataset
 
 from unroll.errors import UserError
+from unroll.evaluation import pair_findings
 from unroll.evaluation.evaluate import evaluate_run
+from unroll.evaluation.scores import figures as figures_of
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.significance import read_scored
 from unroll.text.specials import SPECIALS, UNK
 
 
@@ -28,6 +31,9 @@ class Words:
 
     def tokens(self, ids):
         return [self.known[n] for n in ids]
+
+    def unknown_tokens(self, text):
+        return [word for word in text.split() if word not in self.known]
 
     def unknown_nats(self, text):
         return None
@@ -111,6 +117,7 @@ def test_a_language_model(places, tmp_path):
         "unit": "word",
         "context": "text",
     }
+    assert metrics["interval"] == {}
     assert metrics["fluency"]["generated"]["words"] == 12  # prompts do not count
     assert metrics["fluency"]["generated"]["new_words"] == 0.5
     assert metrics["fluency"]["real"]["words"] == 5  # all there are
@@ -137,16 +144,70 @@ def test_pairs(places, tmp_path):
     assert written["sources.txt"] == b"a b\n\nc c\n"
     assert written["references.txt"] == b"b a\nx y\n\n"
     assert written["hypotheses.txt"] == b"b a\n\nc c\n"
-    assert written["scores.csv"].decode().split("\n")[:3] == ["model_score,chrf", "-1.5,100.0", "-1.5,0.0"]
+    with (places["predictions"] / "scores.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [list(row.values())[:3] for row in rows] == [
+        ["-1.5", "100.0", "0.0"],
+        ["-1.5", "0.0", "100.0"],
+        ["-1.5", "0.0", "100.0"],
+    ]
+    assert list(rows[0])[:3] == ["model_score", "chrf", "ter"]
+    assert [row["ter_edits"] for row in rows] == ["0", "2", "2"]
     metrics = json.loads((places["results"] / "metrics.json").read_text())
     assert metrics["test"]["exact"] == pytest.approx(1 / 3)
     assert metrics["test"]["length_ratio"] == 1
     assert set(metrics["baseline"]) == {"copy", "nearest"}
     assert all(set(figures) == set(metrics["test"]) for figures in metrics["baseline"].values())
-    assert set(metrics["signature"]) == {"bleu", "chrf"}
+    assert set(metrics["signature"]) == {"bleu", "bleu_lc", "chrf", "ter"}
+    assert metrics["interval"] == {}  # three sentences do not say how sentences vary
+    kept = read_scored(places["predictions"])
+    assert figures_of(metrics["test"], kept.statistics) == metrics["test"]
+    assert {name: part["sentences"] for name, part in metrics["by_source_words"].items()} == {"0-5": 3}
+    assert metrics["by_source_words"]["0-5"]["ter"] == metrics["test"]["ter"] == 100
     # A row without tokens has no figure.
     figures = files(places["results"] / "figures")
-    assert list(figures) == ["attention_row_1.png", "attention_row_3.png", "learning_curve.png", "lengths.png"]
+    assert list(figures) == [
+        "attention_row_1.png",
+        "attention_row_3.png",
+        "learning_curve.png",
+        "lengths.png",
+        "scores_by_length.png",
+    ]
+
+
+def test_long_and_unknown_sources_are_scored_apart(places, tmp_path):
+    sources = ["a"] * 10 + ["a b x"] * 10 + ["b " * 6 + "x y", "x y z"] + ["c " * 40 + "a"]
+    rows = [(source, " ".join(source.split()[::-1]) if n % 2 else "c c") for n, source in enumerate(sources)]
+    splits = {"train": PAIRS["train"], "valid": PAIRS["valid"], "test": rows}
+    evaluate_run(Reverser(), data(tmp_path, splits), PairEvaluation(metric="rouge"), **places)
+    metrics = json.loads((places["results"] / "metrics.json").read_text())
+    lengths, unknown = metrics["by_source_words"], metrics["by_unknown_tokens"]
+    assert {name: part["sentences"] for name, part in lengths.items()} == {"0-5": 21, "6-10": 1, "41-80": 1}
+    assert {name: part["sentences"] for name, part in unknown.items()} == {"0": 11, "1": 10, "2": 1, "over_2": 1}
+    for parts in (lengths, unknown):
+        whole = sum(part["sentences"] * part["rougeL"] for part in parts.values()) / len(rows)
+        assert whole == pytest.approx(metrics["test"]["rougeL"])
+    kept = read_scored(places["predictions"])
+    assert figures_of(metrics["test"], kept.statistics) == metrics["test"]
+    low, high = metrics["interval"]["rouge1"]
+    assert low < metrics["test"]["rouge1"] < high
+    page = (places["results"] / "samples.md").read_text()
+    assert "| words in the source | sentences | rouge1 |" in page
+    assert "| over 2 | 1 | 100.00 |" in page
+    assert f"95% interval of the model's rouge1: {low:.2f} to {high:.2f}." in page
+
+
+def test_attention_over_a_long_source_shows_what_is_looked_at_most(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pair_findings, "alignment", lambda *shown: drawn.append(shown) or b"")
+    weights = np.full((2, 50), 0.001)
+    weights[:, 10:40] = np.linspace(0.5, 0.4, 30)
+    pair_findings._attention_map(weights, [f"s{n}" for n in range(50)], ["x", "y"])
+    ((shown, source, target, remark),) = drawn
+    assert source == [f"s{n}" for n in range(10, 40)]
+    assert target == ["x", "y"]
+    assert np.array_equal(shown, weights[:, 10:40])
+    assert remark == "the 30 of 50 source tokens looked at most"
 
 
 def test_summaries(places, tmp_path):
@@ -157,6 +218,16 @@ def test_summaries(places, tmp_path):
     assert set(metrics["baseline"]) == {"copy", "nearest", "first_sentence", "first_12_words"}
     assert metrics["baseline"]["copy"]["rouge1"] == pytest.approx(100 / 3)
     assert metrics["baseline"]["copy"]["rouge2"] == 0
+
+
+@pytest.mark.parametrize(
+    ("tokenized", "ending", "told"), [(False, " .", True), (True, " .", False), (False, ".", False)]
+)
+def test_references_that_look_tokenized_are_told(places, tmp_path, capsys, tokenized, ending, told):
+    splits = {"train": [("a", "b")], "valid": [("a", "b")], "test": [("a b", f"b a{ending}"), ("b c", f"c b{ending}")]}
+    evaluate_run(Reverser(), data(tmp_path, splits), PairEvaluation(metric="bleu", tokenized=tokenized), **places)
+    shown = "2 of 2 references end in ' .' and look tokenized; `evaluate: {tokenized: true}`"
+    assert (shown in capsys.readouterr().err) == told
 
 
 def test_a_single_pair_in_chinese(places, tmp_path):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from unroll.evaluation.bucket_figure import scores_by_bucket
+from unroll.evaluation.buckets import Bucket
 from unroll.evaluation.figures import DPI, alignment, learning_curve, length_histogram, read_history
 
 HISTORY = """step,epoch,lr,train_loss,valid_loss,grad_norm,clipped
@@ -78,6 +80,16 @@ def test_attention_is_drawn_with_any_tokens(source, target):
     image = alignment(weights, source, target)
     assert imread(io.BytesIO(image)).ndim == 3
     assert alignment(weights, source, target) == image
+
+
+def test_scores_of_buckets_are_drawn_with_their_intervals():
+    figures = {"bleu": 30.0, "chrf": 50.0}
+    group = [Bucket("0-5", 1200, figures, (28.0, 32.0)), Bucket("over_320", 3, {"chrf": 20.0}, None)]
+    image = scores_by_bucket({"words": group, "unknown": group[1:]}, {"bleu": "BLEU", "chrf": "chrF"})
+    assert imread(io.BytesIO(image)).shape[1] == 9 * DPI
+    assert scores_by_bucket({"words": group, "unknown": group[1:]}, {"bleu": "BLEU", "chrf": "chrF"}) == image
+    without = [Bucket("0-5", 1200, figures, None), group[1]]
+    assert scores_by_bucket({"words": without, "unknown": group[1:]}, {"bleu": "BLEU", "chrf": "chrF"}) != image
 
 
 def test_umlauts_and_joiners_are_drawn_as_such():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unroll.evaluation.buckets import Bucket
 from unroll.evaluation.fluency import Fluency
 from unroll.evaluation.samples import Pair, fenced, language_model_page, pair_page, random_rows
 from unroll.evaluation.settings import LanguageModelEvaluation
@@ -50,8 +51,13 @@ def pairs(count: int) -> list[Pair]:
 
 def test_the_page_of_pairs_shows_the_worst_and_random_ones():
     systems = {"model": {"bleu": 31.4159, "exact": 0.5}, "copy": {"bleu": 2.0}}
-    page = pair_page(systems, "chrf", pairs(100), seed=1, figures=["map.png"])
+    groups = {"words in the source": [Bucket("over_320", 1234, {"bleu": 5.0, "length_ratio": 0.876}, None)]}
+    page = pair_page(systems, {"bleu": [30.0, 32.5]}, groups, "chrf", pairs(100), figures=["map.png"])
     assert "| model | 31.42 | 0.50 |\n| copy | 2.00 |  |" in page
+    assert "95% interval of the model's bleu: 30.00 to 32.50." in page
+    assert (
+        "| words in the source | sentences | bleu | length_ratio |\n|---|---:|---:|---:|\n| over 320 | 1,234 |" in page
+    )
     assert "![map.png](figures/map.png)" in page
     worst, random = page.split("## 20 drawn at random")
     # 98 and 99 score 51; of equal scores the earlier row comes first.
@@ -62,12 +68,12 @@ def test_the_page_of_pairs_shows_the_worst_and_random_ones():
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_few_pairs_are_all_shown(count):
-    page = pair_page({"model": {"bleu": 1.0}}, "chrf", pairs(count), seed=1, figures=[])
+    page = pair_page({"model": {"bleu": 1.0}}, {}, {}, "chrf", pairs(count), figures=[])
     assert len(re.findall(r"^Row ", page, re.M)) == 2 * count
 
 
 def test_long_and_empty_texts_of_a_pair_are_readable():
-    page = pair_page({}, "chrf", [Pair(1, "词" * 2000, "reference " * 30, "", 0.0)], seed=1, figures=[])
+    page = pair_page({}, {}, {}, "chrf", [Pair(1, "词" * 2000, "reference " * 30, "", 0.0)], figures=[])
     assert max(map(len, page.split("\n"))) <= 100
     assert page.count("词") == 2 * 899
     assert "hypothesis  (nothing)" in page

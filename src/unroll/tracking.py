@@ -52,7 +52,7 @@ COLUMNS = {
     "metrics": {
         "test/bits_per_char": 130,
         "test/word_perplexity": 150,
-        **{f"test/{key}": 100 for key in ("bleu", "chrf", "rouge1", "rouge2", "rougeL")},
+        **{f"test/{key}": 100 for key in ("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL")},
         "cost/parameters": 120,
     },
 }

@@ -70,35 +70,46 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="text file, a text a line; sources for an encoder-decoder")],
     target: Annotated[Path | None, typer.Option(help="references, a line for each source")] = None,
 ) -> None:
-    """The measures of a finished run on any text, as JSON; those of `dvc repro` are in results/."""
+    """The measures of a finished run on any text, as JSON, as `dvc repro` writes them to results/RUN/metrics.json."""
     model, info = _load(run)
     texts = list(_lines(data.open("rb") if data.is_file() else None, str(data)))
     if not texts:
         raise UserError(f"{data}: has no line")
     if model.task == "language_model":
-        from unroll.evaluation.language_model import measure
+        from unroll.evaluation.language_model import measure, text_intervals
 
         if target is not None:
             raise UserError("--target: belongs to encoder-decoders; a language model reads --data alone")
-        found: dict[str, Any] = measure(model, texts)[0]
+        measures, rows = measure(model, texts)
+        found: dict[str, Any] = {**measures, "interval": text_intervals(rows)}
     else:
-        found = _pair_measures(model, info, texts, data, target)
+        found = _pair_measures(model, _evaluation(run, info), texts, data, target)
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 
-def _pair_measures(model: Any, info: dict[str, Any], sources: list[str], data: Path, target: Path | None) -> Any:
-    from unroll.evaluation.pairs import one_line, score_pairs
+def _evaluation(run: str, info: dict[str, Any]) -> Any:
+    """How pairs are decoded and scored: as params.yaml says of the run, or as its bundle does."""
     from unroll.evaluation.settings import PairEvaluation
+
+    if Path("params.yaml").is_file():
+        from unroll.params import load
+
+        named = load().runs.get(run)
+        if named is not None and isinstance(named.evaluate, PairEvaluation):
+            return named.evaluate
+    return PairEvaluation(**info["settings"]["evaluate"])
+
+
+def _pair_measures(model: Any, settings: Any, sources: list[str], data: Path, target: Path | None) -> dict[str, Any]:
+    from unroll.evaluation.pair_measures import measure_pairs
 
     if target is None:
         raise UserError("--target: is missing; an encoder-decoder needs references, a line for each source")
     references = list(_lines(target.open("rb") if target.is_file() else None, str(target)))
     if len(references) != len(sources):
         raise UserError(f"{target}: has {len(references):,} lines, {data} {len(sources):,}; each source needs one")
-    settings = PairEvaluation(**info["settings"]["evaluate"])
-    lines = [one_line(hypothesis.text) for hypothesis in model.decode(sources, settings)]
-    scores = score_pairs(settings.metric, lines, list(map(one_line, references)), settings.language)
-    return {**scores.corpus, "signature": scores.signatures}
+    found = measure_pairs(model, sources, references, settings).metrics()
+    return {**found.pop("test"), **found}
 
 
 def _load(run: str) -> tuple[Any, dict[str, Any]]:

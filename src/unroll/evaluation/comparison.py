@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unroll.evaluation.results import Results, read_results
+from unroll.evaluation.significance import with_significance
 from unroll.evaluation.tables import Comparison, Row, Table
 from unroll.text.settings import DatasetSettings
 
@@ -45,10 +46,13 @@ class _DraftTable:
     baselines: dict[tuple[str, str], Row] = field(default_factory=dict)
 
 
-def compare(runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSettings], results: Path) -> Comparison:
+def compare(
+    runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSettings], results: Path, predictions: Path
+) -> Comparison:
     """Put the runs that have results below the folder `results` into tables.
 
     Runs that differ in nothing but `seed` share a row. A baseline that several runs report stands once in a table.
+    Differences are tested with what lies below `predictions`.
     """
     tables: dict[tuple[str, str, str], _DraftTable] = {}
     not_run = []
@@ -69,7 +73,10 @@ def compare(runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSetti
         for baseline, figures in found.metrics.get("baseline", {}).items():
             table.baselines[baseline, repr(figures)] = Row((baseline,), (figures,), baseline=True)
     return Comparison(
-        tuple(Table(*place, rows=_rows(table)) for place, table in sorted(tables.items(), key=lambda item: item[0])),
+        tuple(
+            Table(*place, rows=with_significance(_rows(table), predictions))
+            for place, table in sorted(tables.items(), key=lambda item: item[0])
+        ),
         tuple(not_run),
     )
 

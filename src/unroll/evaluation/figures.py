@@ -21,6 +21,8 @@ from unroll.text.tokenizer import JOINER
 
 DPI = 120
 TRAIN, VALID, FAINT = "#4477aa", "#cc4455", "#888888"
+# Paul Tol's bright scheme, told apart by the colour-blind too.
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee")
 
 # DejaVu Sans comes with Matplotlib and has Latin, Greek and Cyrillic; for other scripts, what the machine has.
 _FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto Sans", "Arial Unicode MS")
@@ -93,8 +95,8 @@ def length_histogram(lengths: Mapping[str, NDArray[np.int64]], max_length: int) 
     return _png(draw, 7, 3.5)
 
 
-def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Sequence[str]) -> bytes:
-    """A heat map of where each target token (rows) looked among the source tokens (columns)."""
+def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Sequence[str], remark: str = "") -> bytes:
+    """A heat map of where each target token (rows) looked among the source tokens (columns); `remark` stands below."""
 
     def draw(axes: Axes) -> None:
         image = axes.imshow(weights_TS, cmap="Blues", vmin=0, vmax=1, aspect="equal")
@@ -108,6 +110,7 @@ def alignment(weights_TS: NDArray[np.float64], source: Sequence[str], target: Se
         axes.grid(True, which="minor", color="white", linewidth=1)
         axes.tick_params(which="minor", length=0)
         axes.spines[:].set_visible(False)
+        axes.set_xlabel(remark)
         assert axes.figure is not None
         axes.figure.colorbar(image, ax=axes, shrink=0.6, label="attention")
 

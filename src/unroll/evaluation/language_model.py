@@ -8,8 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from unroll.errors import UserError
 from unroll.evaluation.predictors import LanguageModel
+from unroll.evaluation.scores import intervals
 from unroll.text.specials import UNK
 
 Measures = dict[str, float | int | str]
@@ -53,6 +56,13 @@ def measure(predictor: LanguageModel, texts: Sequence[str]) -> tuple[Measures, l
             )
         )
     return {**summarize(rows), "unit": vocabulary.unit, "context": predictor.context}, rows
+
+
+def text_intervals(rows: Sequence[TextMeasures]) -> dict[str, list[float]]:
+    """The 95% bootstrap interval of `bits_per_char` over the texts, if it has one."""
+    columns = {name: [getattr(row, name) for row in rows] for name in ("nats", "unknown_nats", "chars")}
+    known = {name: np.array(values, dtype=np.float64) for name, values in columns.items() if None not in values}
+    return {key: list(ends) for key, ends in intervals(["bits_per_char"], known).items()}
 
 
 def count_words(text: str) -> int:

@@ -1,29 +1,27 @@
-"""BLEU, chrF and ROUGE of hypotheses against references, by their reference libraries.
+"""How good hypotheses are: BLEU, chrF and TER, or ROUGE, by their reference libraries.
 
 A text is scored as one line, the very line that is written to disk: so sacrebleu's command line on the written files
 gives the stored figure.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Literal
 
-from rouge_score.rouge_scorer import RougeScorer
-from sacrebleu.metrics.bleu import BLEU
-from sacrebleu.metrics.chrf import CHRF
+import numpy as np
 
-from unroll.evaluation.words import TOKENIZER, words
+from unroll.evaluation.scores import Numbers, figures
 
 Metric = Literal["bleu", "rouge"]
-KEYS: dict[Metric, tuple[str, ...]] = {"bleu": ("bleu", "chrf"), "rouge": ("rouge1", "rouge2", "rougeL")}
-"""The figures of each metric, the one that ranks runs first."""
+KEYS: dict[Metric, tuple[str, ...]] = {
+    "bleu": ("bleu", "bleu_lc", "chrf", "ter"),
+    "rouge": ("rouge1", "rouge2", "rougeL"),
+}
+"""The figures of each metric, the one that ranks runs first; lower is better for `ter` alone."""
+SENTENCE_KEYS: dict[Metric, tuple[str, ...]] = {"bleu": ("chrf", "ter"), "rouge": KEYS["rouge"]}
+"""The figures that mean something for a single sentence."""
 SENTENCE_KEY: dict[Metric, str] = {"bleu": "chrf", "rouge": "rougeL"}
 """The figure that ranks single sentences."""
-
-# Where words are not set apart by spaces, BLEU counts characters; the segmenters for them are no part of sacrebleu.
-_BLEU_TOKENIZERS = {"zh": "zh", **dict.fromkeys(("ja", "th", "lo", "km", "my", "bo"), "char")}
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,9 @@ class PairScores:
     corpus: dict[str, float]
     sentences: list[dict[str, float]]
     signatures: dict[str, str]
+    """What was counted in which way, by the key of the figure; one for all of ROUGE."""
+    statistics: dict[str, Numbers]
+    """Counts of each pair, from which `scores.figures` has those of any part."""
 
 
 def one_line(text: str) -> str:
@@ -40,51 +41,38 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def score_pairs(metric: Metric, hypotheses: Sequence[str], references: Sequence[str], language: str) -> PairScores:
+def score_pairs(
+    metric: Metric,
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    language: str,
+    *,
+    stem: bool = False,
+    tokenized: bool = False,
+    keys: Sequence[str] | None = None,
+) -> PairScores:
     """Score `hypotheses` against `references`, lines without line ends, one reference each.
 
-    `length_ratio`, the tokens of all hypotheses over those of all references, is missing if the latter have none.
+    `stem` and `tokenized` are those of `PairEvaluation`. `keys` are the figures wanted among `KEYS[metric]`, by default
+    all: TER takes ten times as long as the others together. `length_ratio`, the tokens of all hypotheses over those of
+    all references, is missing if the latter have none, or BLEU is not wanted.
     """
-    score = _bleu if metric == "bleu" else _rouge
-    scores = score(hypotheses, references, language)
-    equal = sum(hypothesis == reference for hypothesis, reference in zip(hypotheses, references, strict=True))
-    scores.corpus["exact"] = equal / len(references)
-    return scores
+    keys = KEYS[metric] if keys is None else keys
+    # Each library takes a while to import.
+    if metric == "bleu":
+        from unroll.evaluation.translation import translation_statistics
 
+        statistics, signatures = translation_statistics(hypotheses, references, keys, language, tokenized)
+    else:
+        from unroll.evaluation.rouge import rouge_statistics
 
-def _bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> PairScores:
-    """BLEU (Papineni et al., 2002) and chrF (Popović, 2015); single sentences by chrF."""
-    code = language.lower().replace("_", "-").split("-")[0]
-    bleu, chrf = BLEU(tokenize=_BLEU_TOKENIZERS.get(code, "13a")), CHRF()
-    found = bleu.corpus_score(hypotheses, [references])
-    corpus = {"bleu": found.score, "chrf": chrf.corpus_score(hypotheses, [references]).score}
-    if found.ref_len:
-        corpus["length_ratio"] = found.sys_len / found.ref_len
-    sentences = [
-        {"chrf": chrf.sentence_score(hypothesis, [reference]).score}
-        for hypothesis, reference in zip(hypotheses, references, strict=True)
-    ]
-    signatures = {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
-    return PairScores(corpus, sentences, signatures)
-
-
-class _Words:
-    """The tokenizer that rouge-score is given."""
-
-    tokenize: Callable[[str], list[str]] = staticmethod(words)
-
-
-def _rouge(hypotheses: Sequence[str], references: Sequence[str], language: str) -> PairScores:
-    """ROUGE-1, -2 and -L (Lin, 2004): the mean F1 of the sentences. Any `language` is tokenized the same way."""
-    keys = KEYS["rouge"]
-    scorer = RougeScorer(list(keys), tokenizer=_Words())
-    sentences = []
-    for hypothesis, reference in zip(hypotheses, references, strict=True):
-        found = scorer.score(reference, hypothesis)
-        sentences.append({key: 100 * float(found[key].fmeasure) for key in keys})
-    corpus = {key: math.fsum(sentence[key] for sentence in sentences) / len(sentences) for key in keys}
-    length = sum(len(words(reference)) for reference in references)
-    if length:
-        corpus["length_ratio"] = sum(len(words(hypothesis)) for hypothesis in hypotheses) / length
-    signature = f"F1 mean|nrefs:1|stem:no|tok:{TOKENIZER}|rouge-score:{version('rouge-score')}"
-    return PairScores(corpus, sentences, {"rouge": signature})
+        statistics, signatures = rouge_statistics(hypotheses, references, keys, stem)
+    equal = [float(text == reference) for text, reference in zip(hypotheses, references, strict=True)]
+    statistics["exact"] = np.array(equal)
+    sentence_keys = [key for key in SENTENCE_KEYS[metric] if key in keys]
+    return PairScores(
+        corpus=figures([*keys, "length_ratio", "exact"], statistics),
+        sentences=[figures(sentence_keys, statistics, np.array([row])) for row in range(len(equal))],
+        signatures=signatures,
+        statistics=statistics,
+    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from unroll.evaluation.buckets import Bucket
 from unroll.evaluation.fluency import Fluency
 from unroll.evaluation.settings import LanguageModelEvaluation
 
-SHOWN = 20  # pairs of each sort
+SHOWN, PAIR_SEED = 20, 1  # pairs of each sort, and what draws those at random
 WIDTH, LONGEST = 100, 900  # of a line, and of a text of a pair, in characters
 
 # What would disturb a terminal or a browser is shown as its picture, ␀ for NUL.
@@ -86,18 +87,25 @@ def _fluency_table(groups: Mapping[str, Fluency]) -> str:
 
 def pair_page(
     systems: Mapping[str, Mapping[str, float]],
+    interval: Mapping[str, Sequence[float]],
+    groups: Mapping[str, Sequence[Bucket]],
     ranked_by: str,
     pairs: Sequence[Pair],
-    seed: int,
     figures: Sequence[str],
 ) -> str:
-    """The page of a model of pairs: its scores beside those of baselines, its worst rows, random rows, figures.
+    """The page of a model of pairs: its scores beside those of baselines and of buckets, its worst rows, random rows.
 
-    `systems` are figures by the name of who made the hypotheses; `figures` are names of files in `figures/`.
+    `systems` are figures by the name of who made the hypotheses; `interval` are 95% intervals of the model's; `groups`
+    are buckets by what parts them; `figures` are names of files in `figures/`.
     """
     worst = sorted(pairs, key=lambda pair: (pair.score, pair.row))[:SHOWN]
-    chosen = random_rows(len(pairs), SHOWN, seed)
-    parts = ["# Samples", _score_table(systems), "A row is the line of that number in the files of predictions."]
+    chosen = random_rows(len(pairs), SHOWN, PAIR_SEED)
+    parts = ["# Samples", _grid("", systems)]
+    parts += [f"95% interval of the model's {key}: {low:.2f} to {high:.2f}." for key, (low, high) in interval.items()]
+    parts += ["A row is the line of that number in the files of predictions."]
+    parts += ["## By the length of the source and by what is unknown in it"]
+    parts += [_grid(what, {_name(b): {"sentences": b.sentences, **b.figures} for b in g}) for what, g in groups.items()]
+    parts += ["![scores by length](figures/scores_by_length.png)"]
     parts += [f"## The {len(worst)} worst of {len(pairs)} by {ranked_by}"]
     parts += [_pair(pair, ranked_by) for pair in worst]
     parts += [f"## {len(chosen)} drawn at random"]
@@ -107,13 +115,21 @@ def pair_page(
     return "\n\n".join(parts) + "\n"
 
 
-def _score_table(systems: Mapping[str, Mapping[str, float]]) -> str:
-    keys = list(dict.fromkeys(key for figures in systems.values() for key in figures))
-    lines = [f"| | {' | '.join(keys)} |", f"|---|{'---:|' * len(keys)}"]
-    for name, figures in systems.items():
-        cells = [f"{figures[key]:.2f}" if key in figures else "" for key in keys]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+def _name(bucket: Bucket) -> str:
+    return bucket.name.replace("_", " ")
+
+
+def _grid(heading: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """A table: a row by its name, a column a figure."""
+    keys = list(dict.fromkeys(key for figures in rows.values() for key in figures))
+    lines = [f"| {heading} | {' | '.join(keys)} |", f"|---|{'---:|' * len(keys)}"]
+    for name, figures in rows.items():
+        lines.append(f"| {name} | {' | '.join(_shown(figures[key]) if key in figures else '' for key in keys)} |")
     return "\n".join(lines)
+
+
+def _shown(figure: float) -> str:
+    return f"{figure:,}" if isinstance(figure, int) else f"{figure:.2f}"
 
 
 def random_rows(rows: int, count: int, seed: int) -> list[int]:

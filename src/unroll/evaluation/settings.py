@@ -1,9 +1,10 @@
 """Settings of evaluation: `runs.RUN.evaluate`."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from unroll.evaluation.words import language_code
 from unroll.kinds.seq2seq.settings import DecodeSettings
 from unroll.settings import Settings
 
@@ -27,6 +28,20 @@ class PairEvaluation(DecodeSettings):
     """How hypotheses are searched for and scored."""
 
     metric: Literal["bleu", "rouge"]
-    """`bleu` is BLEU and chrF, for translations; `rouge` is ROUGE-1, -2 and -L, for summaries."""
+    """`bleu` is BLEU, chrF and TER, for translations; `rouge` is ROUGE-1, -2 and -L, for summaries."""
     language: str = "en"
-    """Language of the target, as ISO 639-1; BLEU splits Chinese, Japanese, Thai, ... into characters."""
+    """Language of the target, as ISO 639-1: it says what a word is to BLEU in Chinese, Japanese, Korean, Thai, ..."""
+    tokenized: bool = False
+    """The corpus is tokenized, and its tokens are BLEU's words: `bleu_lc` is then lower-cased tokenized BLEU."""
+    stem: bool = False
+    """ROUGE compares the stems of English words (Porter, 1980)."""
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.tokenized and self.metric == "rouge":
+            raise ValueError("`tokenized` belongs to `metric: bleu`; ROUGE finds words by itself")
+        if self.stem and self.metric == "bleu":
+            raise ValueError("`stem` belongs to `metric: rouge`; BLEU compares words as they are")
+        if self.stem and language_code(self.language) != "en":
+            raise ValueError(f"`stem` takes the stems of English words, and `language` is {self.language!r}")
+        return self

@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
+from unroll.evaluation.bootstrap import LEVEL, RESAMPLES
+from unroll.evaluation.measures import MEASURES, Measure, in_one_line
 from unroll.files import whole_file, whole_folder, write_json
 
 NOTHING = "–"
@@ -28,54 +30,13 @@ SEEDS = (
     "± is the sample standard deviation over runs that differ in nothing but `seed`. A row without it is one seed: "
     "a small difference to it may be chance."
 )
-
-
-def _plain(digits: int) -> Callable[[float], str]:
-    return lambda value: f"{value:,.{digits}f}"
-
-
-def _perplexity(value: float) -> str:
-    return f"{value:,.2f}" if abs(value) < 100 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _count(value: float) -> str:
-    return f"{value / 1e6:.2f}M" if value >= 1e6 else f"{value / 1e3:.0f}k" if value >= 1e4 else f"{value:,.0f}"
-
-
-def _megabytes(value: float) -> str:
-    return f"{value / 1e6:.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A column of figures."""
-
-    key: str
-    heading: str
-    show: Callable[[float], str]
-    better: Literal["lower", "higher"] | None = None
-    """Which figures are better, where they compare within a table."""
-
-
-# In the order of the columns; the first one that a table has ranks its rows.
-MEASURES = (
-    Measure("bits_per_char", "bits/\nchar", _plain(3), "lower"),
-    Measure("word_perplexity", "word\nperpl.", _perplexity, "lower"),
-    Measure("perplexity", "unit\nperpl.", _perplexity),
-    Measure("oov_rate", "OOV", lambda value: f"{100 * value:.2f}%"),
-    Measure("bleu", "BLEU", _plain(1), "higher"),
-    Measure("chrf", "chrF", _plain(1), "higher"),
-    Measure("rouge1", "ROUGE-1", _plain(1), "higher"),
-    Measure("rouge2", "ROUGE-2", _plain(1), "higher"),
-    Measure("rougeL", "ROUGE-L", _plain(1), "higher"),
-    Measure("exact", "exact", lambda value: f"{100 * value:.1f}%", "higher"),
-    Measure("length_ratio", "length\nratio", _plain(2)),
-    Measure("parameters", "params", _count),
-    Measure("model_bytes", "MB", _megabytes),
-    Measure("memory_bytes", "RAM\nMB", _megabytes),
-    Measure("seconds", "train\ns", _plain(0)),
-    Measure("tokens_per_second", "tokens/\ns", _plain(0)),
+MARK = "≈"
+SIGNIFICANCE = (
+    f"{MARK} does not differ significantly from the best of its column (p ≥ {LEVEL:g}, two-sided); intervals hold 95%. "
+    f"Both are of a paired bootstrap over the test texts (Koehn, 2004; {RESAMPLES:,} resamples): what chance is in the "
+    "choice of the texts, not in training. A row of several seeds is their mean."
 )
+INTERVAL = "95%\ninterval"
 
 
 @dataclass(frozen=True)
@@ -89,6 +50,10 @@ class Row:
     cell: str = ""
     unit: str = ""
     baseline: bool = False
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The 95% bootstrap interval of figures, by key; what cannot be resampled has none."""
+    p: Mapping[str, float] = field(default_factory=dict)
+    """How likely as large a difference to the best row is by chance, by key; none for the best row."""
 
     @property
     def name(self) -> str:
@@ -133,9 +98,13 @@ class Table:
         """The columns of which any row has a figure."""
         return [measure for measure in MEASURES if any(row.figures(measure.key) for row in self.rows)]
 
+    def ranking(self) -> Measure | None:
+        """The figure that ranks the rows."""
+        return next((measure for measure in self.measures() if measure.better), None)
+
     def ranked(self) -> list[Row]:
         """Best first; rows without the ranking figure last, by name."""
-        by = next((measure for measure in self.measures() if measure.better), None)
+        by = self.ranking()
 
         def rank(row: Row) -> tuple[bool, float, str]:
             figure = row.mean(by.key) if by else None
@@ -153,16 +122,32 @@ class Table:
             return None
         return max(known) if measure.better == "higher" else min(known)
 
-    def cells(self, row: Row) -> list[tuple[str, bool]]:
-        """The figures of a row as text, and whether each is the best of its column."""
+    def headings(self, intervals: bool) -> list[str]:
+        """Those of the figures; the interval stands behind the figure that ranks."""
+        headings = []
+        for measure in self.measures():
+            headings += [measure.heading, *([INTERVAL] if intervals and self._has_interval(measure) else [])]
+        return headings
+
+    def cells(self, row: Row, intervals: bool) -> list[tuple[str, bool]]:
+        """The figures of a row as text, one a heading, and whether each is the best of its column."""
         shown = []
         for measure in self.measures():
             mean, spread = row.mean(measure.key), row.spread(measure.key)
             text = NOTHING if mean is None else measure.show(mean)
             if spread:
                 text += f" ± {measure.show(spread)}"
-            shown.append((text, not row.baseline and mean is not None and mean == self.best(measure)))
+            best = not row.baseline and mean is not None and mean == self.best(measure)
+            if not best and row.p.get(measure.key, 0) >= LEVEL:
+                text += f" {MARK}"
+            shown.append((text, best))
+            if intervals and self._has_interval(measure):
+                ends = map(measure.show, row.intervals.get(measure.key, ()))
+                shown.append(("–".join(ends) or NOTHING, False))
         return shown
+
+    def _has_interval(self, measure: Measure) -> bool:
+        return measure == self.ranking() and any(measure.key in row.intervals for row in self.rows)
 
 
 @dataclass(frozen=True)
@@ -187,7 +172,11 @@ class Comparison:
             file.write(self.to_markdown() + _gradient_section(names))
 
     def to_json(self) -> dict[str, Any]:
-        """Subject, then condition, then row, best first, with exact figures; spreads have the key `..._sd`."""
+        """Subject, then condition, then row, best first, with exact figures.
+
+        Spreads over seeds have the key `..._sd`, 95% intervals `..._interval`, and p-values against the best row of
+        the column `..._p`.
+        """
         tables: dict[str, Any] = {}
         for table in self.tables:
             tables.setdefault(table.subject, {})[table.condition] = {row.name: _exact(row) for row in table.ranked()}
@@ -200,9 +189,9 @@ class Comparison:
         parts = [part for part in parts if part]
         return "\n\n".join([*parts, *self._remarks()]) + "\n"
 
-    def to_terminal(self) -> RenderableType:
-        """Tables for a rich console."""
-        grids = [part for table in self.tables for part in (_grid(table), Text(""))]
+    def to_terminal(self, intervals: bool = True) -> RenderableType:
+        """Tables for a rich console; on a narrow one there is no room for intervals."""
+        grids = [part for table in self.tables for part in (_grid(table, intervals), Text(""))]
         return Group(*grids, *(Text(remark, style="dim") for remark in self._remarks()))
 
     def _remarks(self) -> list[str]:
@@ -212,6 +201,8 @@ class Comparison:
         rows = [row for table in self.tables for row in table.rows]
         if any(len(row.runs) > 1 for row in rows):
             remarks.append(SEEDS)
+        if any(row.intervals for row in rows):
+            remarks.append(SIGNIFICANCE)
         if self.not_run:
             remarks.append(f"Without results so far: {', '.join(self.not_run)}")
         return remarks
@@ -232,6 +223,10 @@ def _exact(row: Row) -> dict[str, Any]:
         for key, figure in ((measure.key, row.mean(measure.key)), (f"{measure.key}_sd", row.spread(measure.key))):
             if figure is not None:
                 exact[key] = figure
+        if measure.key in row.intervals:
+            exact[f"{measure.key}_interval"] = list(row.intervals[measure.key])
+        if measure.key in row.p:
+            exact[f"{measure.key}_p"] = row.p[measure.key]
     return exact
 
 
@@ -245,34 +240,29 @@ def _labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
 
 def _markdown_grid(table: Table) -> str:
     labels = _labels(table)
-    headings = [heading for heading, _ in labels] + [_joined(measure.heading) for measure in table.measures()]
-    lines = [headings, ["---"] * len(labels) + ["---:"] * len(table.measures())]
+    headings = [*(heading for heading, _ in labels), *map(in_one_line, table.headings(intervals=True))]
+    lines = [headings, ["---"] * len(labels) + ["---:"] * (len(headings) - len(labels))]
     for row in table.ranked():
         texts = [_escaped(label(row)) for _, label in labels]
         texts[0] = f"*{texts[0]}*" if row.baseline else texts[0]
-        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row)])
+        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row, intervals=True)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _grid(table: Table) -> Grid:
+def _grid(table: Table, intervals: bool) -> Grid:
     labels = _labels(table)
     grid = Grid(title=Text(table.title, style="bold"), caption=Text(table.caption), box=SIMPLE_HEAD, padding=0)
     grid.title_justify, grid.caption_justify, grid.show_edge = "left", "left", False
     for heading, _ in labels:
         grid.add_column(heading, no_wrap=heading == "run", vertical="bottom")
-    for measure in table.measures():
-        grid.add_column(measure.heading, justify="right", overflow="fold", vertical="bottom")
+    for heading in table.headings(intervals):
+        grid.add_column(heading, justify="right", overflow="fold", vertical="bottom")
     for row in table.ranked():
         style = "italic" if row.baseline else ""
         texts = ["\n".join(row.runs), *(label(row) for _, label in labels[1:])]
-        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row)]
+        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row, intervals)]
         grid.add_row(*(Text(text, style=style) for text in texts), *cells)
     return grid
-
-
-def _joined(heading: str) -> str:
-    """A heading in one line."""
-    return heading.replace("/\n", "/").replace("\n", " ")
 
 
 def _escaped(text: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from unroll.evaluation.findings import Findings, as_csv
 from unroll.evaluation.fluency import fluency, real_sample
 from unroll.evaluation.inside.look import look_inside
-from unroll.evaluation.language_model import TextMeasures, measure
+from unroll.evaluation.language_model import TextMeasures, measure, text_intervals
 from unroll.evaluation.predictors import LanguageModel, RecurrentLanguageModel
 from unroll.evaluation.samples import language_model_page
 from unroll.evaluation.settings import LanguageModelEvaluation
@@ -33,7 +33,11 @@ def language_model_findings(
     real = real_sample(texts, sum(map(len, written)), settings.seed)
     groups = fluency({"generated": written, "real": real}, dataset.raw_texts("train", "text"))
     return Findings(
-        metrics={"test": measures, "fluency": {name: group.figures for name, group in groups.items()}},
+        metrics={
+            "test": measures,
+            "interval": text_intervals(rows),
+            "fluency": {name: group.figures for name, group in groups.items()},
+        },
         page=language_model_page(measures, settings, list(zip(prompts, generated, strict=True)), groups),
         predictions={"scores.csv": as_csv(TextMeasures._fields, rows)},
         figures=_inside(predictor, dataset, texts, model) if isinstance(predictor, RecurrentLanguageModel) else {},

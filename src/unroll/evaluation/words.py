@@ -30,3 +30,8 @@ _TABLE = _Table()
 def words(text: str) -> list[str]:
     """The words of `text`: runs of letters, digits and the marks upon them, lowercased."""
     return unicodedata.normalize("NFC", text).lower().translate(_TABLE).split()
+
+
+def language_code(language: str) -> str:
+    """The ISO 639-1 code of a language without its region: `zh` of `zh-TW` and `zh_TW`."""
+    return language.lower().replace("_", "-").split("-")[0]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from unroll.evaluation.figures import FAINT, png
+from unroll.evaluation.figures import COLOURS, FAINT, png
 from unroll.evaluation.inside.activity import LEFT, RIGHT, Saturation
-from unroll.evaluation.inside.lags import COLOURS
 
 
 def gate_figure(saturations: Sequence[Saturation]) -> bytes:

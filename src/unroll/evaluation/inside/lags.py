@@ -11,13 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unroll.evaluation.figures import FAINT, TRAIN, png
+from unroll.evaluation.figures import COLOURS, FAINT, TRAIN, png
 from unroll.evaluation.findings import as_csv
 
 FILE = "gradients.csv"  # in a run's folder of figures
-# Paul Tol's bright scheme, told apart by the colour-blind too; runs beyond its end differ in their lines.
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#ccbb44", "#66ccee")
-LINES = ("-", "--", ":", "-.")
+LINES = ("-", "--", ":", "-.")  # tell runs apart for which there is no colour left
 DEEPEST = 1e-10  # of the largest value: what is smaller is not drawn
 
 Values = NDArray[np.float64]
