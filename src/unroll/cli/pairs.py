@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import typer
 
@@ -24,6 +24,7 @@ LENGTHS = ("length_penalty", "min_length", "max_length")
 SETTINGS = ("beam", "coverage_penalty", "no_repeat_ngram", "replace_unknown", *LENGTHS)
 SAMPLING = ("temperature", "top_k", "top_p", "seed")
 SECONDS = 0.5  # between two looks at how far it is
+CLEAR = "\x1b[K"  # the rest of a terminal's line
 
 
 def decode(
@@ -58,7 +59,8 @@ def decode(
     ] = False,
 ) -> None:
     """Decode standard input, line by line."""
-    given = {name: value for name, value in locals().items() if name in (*SETTINGS, *SAMPLING) and value is not None}
+    options = locals()
+    given = {name: options[name] for name in (*SETTINGS, *SAMPLING) if options[name] is not None}
     model, info = load_run(run)
     if model.task != "pairs":
         raise UserError(f"{run}: a {info['kind']} continues text; this needs an encoder-decoder")
@@ -68,18 +70,17 @@ def decode(
         raise UserError(
             f"--nbest {count}: a beam finds as many as it keeps, {settings.beam}; --beam {count} keeps more"
         )
-    lines, progress = Lines(sys.stdin.buffer, "standard input"), _Progress()
-    for number, answer in enumerate(model.decode_stream(lines, settings, count, lines.waits), start=1):
-        if answer.cut:
-            progress.note(
-                f"line {number}: cut to its first {model.max_length:,} tokens, without the last {answer.cut:,}"
-            )
-        if as_json:
-            print(json.dumps(_object(model, answer), ensure_ascii=False), flush=True)
-        else:
-            print("\n".join(_lines_of(number, answer, nbest is not None)), flush=True)
-        progress.show(number)
-    progress.end()
+    lines = Lines(sys.stdin.buffer, "standard input")
+    with _Progress() as progress:
+        for number, answer in enumerate(model.decode_stream(lines, settings, count, lines.waits), start=1):
+            if answer.cut:
+                tokens = model.max_length + answer.cut
+                progress.note(f"line {number}: {tokens:,} tokens, more than {model.max_length:,}: cut as in training")
+            if as_json:
+                print(json.dumps(_object(model, answer), ensure_ascii=False), flush=True)
+            else:
+                print("\n".join(_lines_of(number, answer, nbest is not None)), flush=True)
+            progress.show(number)
 
 
 def _settings(stated: dict[str, Any], given: dict[str, Any], sample: bool | None) -> Any:
@@ -138,11 +139,18 @@ def _object(model: Any, answer: Any) -> dict[str, Any]:
 
 
 class _Progress:
-    """How far it is, on the terminal, where the results go elsewhere."""
+    """How far it is: a line of the terminal, where the results go elsewhere."""
 
     def __init__(self) -> None:
         self.shown = sys.stderr.isatty() and not sys.stdout.isatty()
         self.started = self.last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown and self.last > self.started:
+            print(file=sys.stderr)
 
     def show(self, lines: int) -> None:
         """So many lines are done."""
@@ -155,9 +163,4 @@ class _Progress:
 
     def note(self, text: str) -> None:
         """Something that has to be told."""
-        print(f"\r{text}" if self.shown else text, file=sys.stderr)
-
-    def end(self) -> None:
-        """All is done."""
-        if self.shown and self.last > self.started:
-            print(file=sys.stderr)
+        print(f"\r{CLEAR}{text}" if self.shown else text, file=sys.stderr)

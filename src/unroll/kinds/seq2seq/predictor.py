@@ -41,7 +41,7 @@ class Hypothesis(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A source of a stream, how many of its tokens were cut off, and its hypotheses, the best first."""
+    """A source of a stream, how many of its tokens were cut off (the end is one), and its hypotheses, the best first."""
 
     source: str
     cut: int
@@ -129,8 +129,8 @@ class PairPredictor:
         """A text as the encoder reads it, the words of a `WordVocabulary` beside the ids if they are wanted."""
         ids = self.source.encode(text)
         cut = max(0, len(ids) - self.max_length)
-        wanted = self.source.split(text)[: self.max_length] if words and isinstance(self.source, WordVocabulary) else []
-        return _Source(np.append(ids, EOS)[: self.max_length + 1], wanted, cut, place)
+        wanted = self.source.split(text) if words and isinstance(self.source, WordVocabulary) else []
+        return _Source(np.append(ids, EOS)[: self.max_length + 1], wanted[: self.max_length + 1], cut, place)
 
     def _decode(self, rows: Sequence[_Source], settings: DecodeSettings, count: int | None) -> list[list[Hypothesis]]:
         if settings.replace_unknown and not (
