@@ -11,11 +11,12 @@ from unroll.cli.finished import Run, load_run
 from unroll.cli.lines import Lines
 from unroll.errors import UserError
 
-_HELP = """{what} each line of standard input, in order, as lines come.
-
-    Options that are not given are those of the run's `evaluate` in params.yaml. A blank line stays a blank line. A line
-    longer than the `max_length` of the run's dataset is cut to it, as in training, and told on stderr with its number.
-    """
+_HELP = (
+    "{what} each line of standard input, in order: one at once if it comes alone, many side by side if they are there."
+    "\n\n"
+    "What no option says is as in the run's `evaluate`. A blank line stays a blank line. A line longer than the "
+    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number."
+)
 TRANSLATE = _HELP.format(what="Translate")
 SUMMARIZE = _HELP.format(what="Write a summary of")
 
@@ -32,9 +33,7 @@ def decode(
     beam: Annotated[int | None, typer.Option(min=1, help="hypotheses kept at each step; 1 is greedy search")] = None,
     nbest: Annotated[
         int | None,
-        typer.Option(
-            min=1, help="print so many hypotheses a line, best first, one a line: number of the line, score, text"
-        ),
+        typer.Option(min=1, help="so many for each line, best first: number of the line, tab, score, tab, text"),
     ] = None,
     length_penalty: Annotated[float | None, typer.Option(min=0, help="larger favours longer ones")] = None,
     coverage_penalty: Annotated[float | None, typer.Option(min=0, help="larger favours looking at all words")] = None,

@@ -41,7 +41,7 @@ class Hypothesis(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A source of a stream, how many of its tokens were cut off (the end is one), and its hypotheses, the best first."""
+    """A source of a stream, how many of its tokens were cut off, the end among them, and its hypotheses in order."""
 
     source: str
     cut: int
