@@ -187,6 +187,22 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         (f"{LM_TRAIN}/context", "text", ["runs.char-lstm.train: `bptt` belongs to context: stream"]),
         (f"{LM_TRAIN}/padding", "pack", ["runs.char-lstm.train: `padding: pack` belongs to context: text"]),
         ("runs/translator/model/hidden", 15, ["runs.translator.model.hidden: should be a multiple of 2, found 15"]),
+        ("runs/translator/evaluate/beam", 0, ["runs.translator.evaluate.beam: should be greater than or equal to 1"]),
+        (
+            "runs/translator/evaluate",
+            {"metric": "bleu", "min_length": 9, "max_length": 5},
+            ["runs.translator.evaluate: `min_length` should be at most `max_length`, 5; found 9"],
+        ),
+        (
+            "runs/translator/evaluate",
+            {"metric": "bleu", "sample": {"top_k": 5}},
+            ["runs.translator.evaluate: `sample` draws each token", "state beam: 1, found 5"],
+        ),
+        (
+            "runs/translator/evaluate",
+            {"metric": "bleu", "beam": 1, "sample": {"top_p": 1.5}},
+            ["runs.translator.evaluate.sample.top_p: should be less than or equal to 1, found 1.5"],
+        ),
         ("compute", {"threads": 0}, ["compute.threads: should be greater than or equal to 1, found 0"]),
         ("compute", {"device": "tpu"}, ["compute.device: should be 'auto', 'cpu' or 'cuda', found 'tpu'"]),
     ],
@@ -207,6 +223,16 @@ def test_a_pointer_needs_a_shared_vocabulary(tmp_path):
     load_data(tmp_path, data)
     data["datasets"]["phrases-en-de"]["fields"]["target"] = {"column": "de", "unit": "word"}
     with pytest.raises(UserError, match=r"runs\.translator\.model\.pointer: needs a dataset whose fields share"):
+        load_data(tmp_path, data)
+
+
+def test_unknown_words_are_replaced_where_they_are_words(tmp_path):
+    data = change("runs/translator/evaluate/replace_unknown", True)
+    assert load_data(tmp_path, data).runs["translator"].evaluate.replace_unknown
+    data["datasets"]["phrases-en-de"]["fields"]["source"] = {"column": "en", "unit": "subword", "max_size": 99}
+    with pytest.raises(
+        UserError, match=r"runs\.translator\.evaluate\.replace_unknown: .* has the unit subword; it need"
+    ):
         load_data(tmp_path, data)
 
 

@@ -190,6 +190,18 @@ def test_rare_words_are_unknown(field, kept):
     assert vocabulary.unknown_tokens("the a of zzz") == [w for w in ("the", "a", "of", "zzz") if w not in kept]
 
 
+@pytest.mark.parametrize("tokenizer", ["joiner", "whitespace"])
+@settings(max_examples=200, deadline=None)
+@given(text=ANY_TEXT)
+def test_unknown_words_put_back_give_the_text(tokenizer, text):
+    vocabulary = build_vocabulary(iter(TEXTS), WordField(unit="word", tokenizer=tokenizer))
+    ids, unknown = vocabulary.encode(text), vocabulary.unknown_tokens(text)
+    assert vocabulary.decode(ids, unknown) == text
+    words = vocabulary.split(text)
+    assert len(words) == len(ids)
+    assert [word for word, n in zip(words, ids, strict=True) if n == UNK] == unknown
+
+
 def test_an_unknown_character_costs_a_choice_among_all_others():
     vocabulary = build_vocabulary(["ab"], CharField(unit="char"))
     assert vocabulary.encode("aΩb").tolist() == [4, UNK, 5]

@@ -18,11 +18,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"{hint} (there are: {', '.join(known)})" if known else " (there are none)"
 
 
-def readable(error: ValidationError, schema: type[BaseModel], data: Any) -> Iterator[str]:
-    """One line a mistake: the YAML path, what was found, what is allowed."""
+def readable(error: ValidationError, schema: type[BaseModel], data: Any, whole: str = "the file") -> Iterator[str]:
+    """One line a mistake: the YAML path, `whole` if it is about all, what was found, what is allowed."""
     for detail in error.errors(include_url=False):
         path = _path(detail["loc"], data)
-        yield f"{'.'.join(map(str, path)) or 'the file'}: {_sentence(detail, path, schema, data)}"
+        yield f"{'.'.join(map(str, path)) or whole}: {_sentence(detail, path, schema, data)}"
 
 
 def _path(loc: Path, data: Any) -> Path:

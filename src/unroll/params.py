@@ -182,7 +182,7 @@ def _init_problems(runs: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
-    """Runs that cannot read a unit, lack or have what spells rare words, or draw pieces of what has none."""
+    """Runs that cannot read a unit, lack or have what spells rare words, or ask for what a unit has not."""
     units = [str(field["unit"]) for field in fields.values() if isinstance(field, Mapping) and "unit" in field]
     kind, dataset, spelling = _kind(run), run["dataset"], _entries(run, "model").get("spelling")
     if "hybrid" not in units:
@@ -217,6 +217,11 @@ def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any])
         yield (
             f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
             f"{' and '.join(sorted(set(units)))}; it needs subword"
+        )
+    if _entries(run, "evaluate").get("replace_unknown") is True and set(units) - {"word"}:
+        yield (
+            f"runs.{name}.evaluate.replace_unknown: puts words of the source in place of unknown ones, and {dataset!r} "
+            f"has the unit {' and '.join(sorted(set(units)))}; it needs word"
         )
 
 

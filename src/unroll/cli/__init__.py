@@ -3,6 +3,7 @@
 import typer
 
 from unroll import errors
+from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
 from unroll.cli.repro import repro
 from unroll.cli.text import evaluate, generate, score
@@ -26,3 +27,5 @@ def unroll() -> None:
 
 for command in (check, repro, generate, score, evaluate, compare, ui):
     app.command()(command)
+app.command("translate", help=TRANSLATE)(decode)
+app.command("summarize", help=SUMMARIZE)(decode)

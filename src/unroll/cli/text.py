@@ -2,15 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from unroll.cli.finished import Run, load_run
+from unroll.cli.lines import Lines
 from unroll.errors import UserError
-
-Run = Annotated[str, typer.Argument(help="a finished run of params.yaml, or the folder of a bundle")]
 
 
 def generate(
@@ -55,7 +54,7 @@ def score(
     model = _language_model(run)
     from unroll.evaluation.language_model import measure
 
-    for line in _lines(sys.stdin.buffer, "standard input"):
+    for line in Lines(sys.stdin.buffer, "standard input"):
         found, _ = measure(model, [line])
         if as_json:
             print(json.dumps({"log_probability": -float(found["nll_nats"]), **found}), flush=True)
@@ -71,8 +70,8 @@ def evaluate(
     target: Annotated[Path | None, typer.Option(help="references, a line for each source")] = None,
 ) -> None:
     """The measures of a finished run on any text, as JSON, as `dvc repro` writes them to results/RUN/metrics.json."""
-    model, info = _load(run)
-    texts = list(_lines(data.open("rb") if data.is_file() else None, str(data)))
+    model, info = load_run(run)
+    texts = list(Lines.of(data))
     if not texts:
         raise UserError(f"{data}: has no line")
     if model.task == "language_model":
@@ -105,50 +104,15 @@ def _pair_measures(model: Any, settings: Any, sources: list[str], data: Path, ta
 
     if target is None:
         raise UserError("--target: is missing; an encoder-decoder needs references, a line for each source")
-    references = list(_lines(target.open("rb") if target.is_file() else None, str(target)))
+    references = list(Lines.of(target))
     if len(references) != len(sources):
         raise UserError(f"{target}: has {len(references):,} lines, {data} {len(sources):,}; each source needs one")
     found = measure_pairs(model, sources, references, settings).metrics()
     return {**found.pop("test"), **found}
 
 
-def _load(run: str) -> tuple[Any, dict[str, Any]]:
-    """The model of a run, or of a bundle's folder, and what its bundle says of it."""
-    from unroll.files import read_json
-    from unroll.nn.device import ComputeSettings, prepare
-
-    folder = Path(run) if Path(run, "bundle.json").is_file() else Path("models", run)
-    if not (folder / "bundle.json").is_file():
-        from unroll.mistakes import did_you_mean
-
-        finished = sorted(path.parent.name for path in Path("models").glob("*/bundle.json"))
-        raise UserError(f"{run}: no finished run{did_you_mean(run, finished)}; dvc repro trains it")
-    compute = ComputeSettings()
-    if Path("params.yaml").is_file():
-        from unroll.params import load
-
-        compute = load().compute
-    device = prepare(compute)
-    from unroll.kinds import load_model
-
-    return load_model(folder, device), read_json(folder / "bundle.json")
-
-
 def _language_model(run: str) -> Any:
-    model, info = _load(run)
+    model, info = load_run(run)
     if model.task != "language_model":
         raise UserError(f"{run}: a {info['kind']} turns one text into another; this needs a language model")
     return model
-
-
-def _lines(file: Any, name: str) -> Iterator[str]:
-    """Lines as they come; a UTF-8 mistake is told by its place."""
-    if file is None:
-        raise UserError(f"{name}: no such file")
-    place = 0
-    for number, line in enumerate(file, start=1):
-        try:
-            yield line.decode("utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name}: not UTF-8 at byte {place + error.start}, in line {number}") from None
-        place += len(line)

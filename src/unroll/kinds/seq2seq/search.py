@@ -1,6 +1,6 @@
-"""Beam search, all sentences of a batch side by side.
+"""Beam search and sampling, all sentences of a batch side by side.
 
-B sentences, K hypotheses each (the beam), N = B K, V vocabulary, S source time.
+B sentences, K hypotheses each, N = B K, V vocabulary, S source time, T target time, C candidates.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -9,129 +9,201 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 
+from unroll.kinds.seq2seq.candidates import Candidates, best, drawn
+from unroll.kinds.seq2seq.hypotheses import End, Ended, Found, Step, read_back
+from unroll.kinds.seq2seq.penalties import bar, coverage_penalty, length_norm
 from unroll.kinds.seq2seq.settings import DecodeSettings
-from unroll.text.specials import BOS, EOS, PAD, UNK
+from unroll.text.specials import BOS, EOS
 
 State = Any
 """What a decoder hands from step to step: tensors whose first axis is N, or None, in tuples in tuples."""
 
+# On a GPU the program waits for results when it looks which sentences are done; so it looks now and then.
+STEPS_ON_GPU = 8
+LEAVING = 8  # one sentence in so many has to be done before those that are done leave, since the others are copied
+
 
 class Stepper(Protocol):
-    """One step of a decoder for every hypothesis of every sentence."""
+    """A decoder, seen from a search."""
 
     def __call__(self, ids_BK: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
-        """Log-probabilities (B, K, V), the next state (rows N), and attention weights (B, K, S)."""
+        """One step of every hypothesis of every sentence.
+
+        Log-probabilities (B, K, V), which the search may overwrite, of any V; the next state, of N rows; attention
+        weights (B, K, S), zero where a source is padded.
+        """
+
+    def keep(self, rows_B: Tensor) -> None:
+        """From now on there are but the sentences with these places among those there have been."""
 
 
-class Found(NamedTuple):
-    """A finished hypothesis: tokens without EOS, normalised score, attention (T, S) of each token."""
+class Sentences(NamedTuple):
+    """What a search knows of its sentences beforehand: real positions of the source, tokens a hypothesis may have.
 
-    tokens: list[int]
-    score: float
-    weights_TS: Tensor
+    Sampling needs numbers in [0, 1), one for each token of each hypothesis, the end included.
+    """
 
-
-class _Step(NamedTuple):
-    """What one step chose: for each hypothesis the one it continues, its token; and where each looked."""
-
-    parent_BK: Tensor
-    token_BK: Tensor
-    weights_BKS: Tensor
+    real_BS: Tensor
+    limits_B: Tensor
+    random_BKT: Tensor | None = None
 
 
-class _End(NamedTuple):
-    """Where a finished hypothesis ends: its score, its length and its place in the beam."""
+class _Rows(NamedTuple):
+    """The sentences that go on, and their hypotheses side by side; log P is -∞ where a hypothesis does not go on."""
 
-    score: float
-    length: int
-    place: int
-
-
-def length_norm(length: int, alpha: float) -> float:
-    """((5 + length) / 6)^α, equation 14 of Wu et al. (2016); the length counts EOS."""
-    return float(((5 + length) / 6) ** alpha)
+    which_B: Tensor
+    limits_B: Tensor
+    real_BS: Tensor | None
+    random_BKT: Tensor | None
+    logp_BK: Tensor
+    ids_BK: Tensor
+    said_BKT: Tensor | None
+    covered_BKS: Tensor | None
+    ended: Ended
 
 
 @torch.inference_mode()
-def beam_search(step: Stepper, state: State, limits_B: Tensor, settings: DecodeSettings) -> list[list[Found]]:
-    """The hypotheses found for each sentence, best first, at most `settings.beam`.
+def find_hypotheses(
+    step: Stepper, state: State, sentences: Sentences, settings: DecodeSettings, count: int
+) -> list[list[Found]]:
+    """The best `count` hypotheses of each sentence, the best first; `state` has one row a sentence.
 
-    `state` has one row a sentence. At each step the K best continuations are looked at: those that end are put
-    aside, and the K best that do not end go on. A sentence is done when K hypotheses have ended, or at
-    `limits_B` tokens; so a beam of one is greedy search, and a sentence's result does not depend on its
-    neighbours. PAD, BOS and UNK are never produced. Of equal scores the first hypothesis and lowest id win.
+    Beam search looks at the K likeliest continuations at each step: those that end are put aside, and the K likeliest
+    that do not end go on. Log-probability alone decides what goes on; those put aside are ranked by
+
+        log P / ((5 + length) / 6)^α + β Σ_i log(min(Σ_j p_ij, 1))
+
+    (Wu et al., 2016, equation 14). A sentence is done when K hypotheses have ended, or at its limit, or when none that
+    goes on can come among the best `count`: so a beam of one is greedy search. Sampling draws `count` hypotheses, and
+    ranks them in the same way.
+
+    What is done leaves the batch; no sentence's result depends on the others. PAD and BOS are never produced, UNK only
+    to be replaced.
     """
-    B, K = len(limits_B), settings.beam
-    device = next(leaf for leaf in tree_leaves(state) if leaf is not None).device
-    limits_B = limits_B.to(device)
-    state = _pick(state, torch.arange(B, device=device).repeat_interleave(K))
-    scores_BK = torch.full((B, K), -torch.inf, dtype=torch.float64, device=device)
-    scores_BK[:, 0] = 0
-    ids_BK = torch.full((B, K), BOS, device=device)
-    steps: list[_Step] = []
-    ended: list[list[_End]] = [[] for _ in range(B)]
-    for length in range(int(limits_B.max()) + 1):
-        logp_BKV, state, weights_BKS = step(ids_BK, state)
-        logp_BKV = _allowed(logp_BKV.double(), limits_B <= length)
-        V = logp_BKV.shape[-1]
-        scores_BC, places_BC = _top((scores_BK.unsqueeze(-1) + logp_BKV).flatten(1), 2 * K)
-        parents_BC, ids_BC = places_BC // V, places_BC % V
-        norm = length_norm(length + 1, settings.length_penalty)
-        _collect(ended, (scores_BC / norm)[:, :K], ids_BC, parents_BC, length)
-        if all(len(ends) == K or length >= limit for ends, limit in zip(ended, limits_B.tolist(), strict=True)):
-            steps.append(_Step(parents_BC, ids_BC, weights_BKS))
+    search = _Search(step, state, sentences, settings, count)
+    last = int(sentences.limits_B.max())
+    every = STEPS_ON_GPU if search.device.type == "cuda" else 1
+    for length in range(last + 1):
+        search.advance(length)
+        if length % every == 0 or length == last:
+            search.leave()
+        if len(search.rows.which_B) == 0:
             break
-        going_BK = (ids_BC == EOS).long().argsort(dim=1, stable=True)[:, :K]
-        parents_BK, ids_BK = parents_BC.gather(1, going_BK), ids_BC.gather(1, going_BK)
-        scores_BK = scores_BC.gather(1, going_BK).masked_fill(ids_BK == EOS, -torch.inf)
-        steps.append(_Step(parents_BK, ids_BK, weights_BKS))
-        state = _pick(state, (parents_BK + torch.arange(B, device=device).unsqueeze(1) * K).flatten())
-    return [[_trace(steps, b, end) for end in sorted(ended[b], key=_best_first)] for b in range(B)]
+    return read_back(search.steps, search.found)
 
 
-def _best_first(end: _End) -> tuple[float, int, int]:
-    return -end.score, end.length, end.place
+class _Search:
+    """A search on its way."""
+
+    def __init__(self, step: Stepper, state: State, sentences: Sentences, settings: DecodeSettings, count: int) -> None:
+        self.step, self.settings, self.count = step, settings, count
+        self.most = settings.beam if settings.sample is None else count
+        self.device = next(leaf for leaf in tree_leaves(state) if leaf is not None).device
+        B, first = len(sentences.limits_B), 1 if settings.sample is None else count
+        self.state = state
+        if first > 1:
+            self.state = _pick(state, torch.arange(B, device=self.device).repeat_interleave(first))
+        self.first_limit = int(sentences.limits_B.min())
+        self.rows = self._start(sentences, first)
+        self.row_of = self.rows.which_B
+        self.steps: list[Step] = []
+        self.found: list[list[End]] = [[] for _ in range(B)]
+
+    def _start(self, sentences: Sentences, first: int) -> _Rows:
+        """Each sentence with `first` hypotheses that have no token yet."""
+        B, device = len(sentences.limits_B), self.device
+        covering, repeating = self.settings.coverage_penalty > 0, self.settings.no_repeat_ngram is not None
+        return _Rows(
+            which_B=torch.arange(B, device=device),
+            limits_B=sentences.limits_B.to(device),
+            real_BS=sentences.real_BS.to(device) if covering else None,
+            random_BKT=None if sentences.random_BKT is None else sentences.random_BKT.to(device),
+            logp_BK=torch.zeros((B, first), dtype=torch.float64, device=device),
+            ids_BK=torch.full((B, first), BOS, device=device),
+            said_BKT=torch.empty((B, first, 0), dtype=torch.long, device=device) if repeating else None,
+            covered_BKS=torch.zeros((B, first, sentences.real_BS.shape[1]), device=device) if covering else None,
+            ended=Ended.none(B, self.most, device),
+        )
+
+    def advance(self, length: int) -> None:
+        """One step, for hypotheses of `length` tokens."""
+        rows, settings = self.rows, self.settings
+        logp_BKV, state, weights_BKS = self.step(rows.ids_BK, self.state)
+        full_B = rows.limits_B <= length if length >= self.first_limit else None
+        bar(logp_BKV, length, rows.said_BKT, full_B, settings)
+        if settings.sample is None:
+            candidates = best(logp_BKV, rows.logp_BK, 2 * self.most)
+        else:
+            assert rows.random_BKT is not None
+            candidates = drawn(logp_BKV, rows.logp_BK, rows.random_BKT[..., length], settings.sample)
+        covered_BKS = None if rows.covered_BKS is None else rows.covered_BKS + weights_BKS
+        rows = rows._replace(covered_BKS=covered_BKS, ended=self._put_aside(candidates, covered_BKS, length))
+        going = self._going(candidates)
+        B, K = rows.ids_BK.shape
+        self.steps.append(Step(going.parents_BC, going.ids_BC, weights_BKS, self.row_of))
+        self.state = _pick(state, (going.parents_BC + torch.arange(B, device=self.device).unsqueeze(1) * K).flatten())
+        self.rows = _continued(rows, going)
+
+    def _put_aside(self, candidates: Candidates, covered_BKS: Tensor | None, length: int) -> Ended:
+        """Also the hypotheses that end now, of the K best candidates."""
+        logp_BC, parents_BC, ids_BC = (column_BC[:, : self.most] for column_BC in candidates)
+        scores_BC = logp_BC / length_norm(length + 1, self.settings.length_penalty)
+        if covered_BKS is not None and self.rows.real_BS is not None:
+            penalty_BK = coverage_penalty(covered_BKS, self.rows.real_BS, self.settings.coverage_penalty)
+            scores_BC = scores_BC + penalty_BK.gather(1, parents_BC)
+        ending_BC = (ids_BC == EOS) & (logp_BC > -torch.inf)
+        return self.rows.ended.add(ending_BC, scores_BC, logp_BC, length, parents_BC)
+
+    def _going(self, candidates: Candidates) -> Candidates:
+        """The K best candidates that do not end; if there are too few, others with log P of -∞."""
+        if candidates.ids_BC.shape[1] > self.most:
+            order_BK = (candidates.ids_BC == EOS).long().argsort(dim=1, stable=True)[:, : self.most]
+            candidates = Candidates(*(column_BC.gather(1, order_BK) for column_BC in candidates))
+        return candidates._replace(logp_BC=candidates.logp_BC.masked_fill(candidates.ids_BC == EOS, -torch.inf))
+
+    def leave(self) -> None:
+        """Let go of the sentences that are done, if they are enough, and keep what they have found."""
+        done_B = self._done()
+        done = int(done_B.sum())
+        if done == 0 or done * LEAVING < len(done_B):
+            return
+        leaving, staying_B = _pick(self.rows, done_B.nonzero().squeeze(1)), (~done_B).nonzero().squeeze(1)
+        for sentence, ends in zip(leaving.which_B.tolist(), leaving.ended.ranked(self.count), strict=True):
+            self.found[sentence] = ends
+        K = self.rows.ids_BK.shape[1]
+        self.rows = _pick(self.rows, staying_B)
+        if len(staying_B) == 0:
+            return
+        self.step.keep(staying_B)
+        self.state = _pick(self.state, (staying_B.unsqueeze(1) * K + torch.arange(K, device=self.device)).flatten())
+        self.first_limit = int(self.rows.limits_B.min())
+        self.row_of = torch.zeros_like(self.row_of).scatter(
+            0, self.rows.which_B, torch.arange(len(staying_B), device=self.device)
+        )
+
+    def _done(self) -> Tensor:
+        """Which sentences have found all that they will find (B,).
+
+        No score of what goes on can be above its log P over the norm of the longest hypothesis.
+        """
+        rows = self.rows
+        bounds_B = rows.logp_BK.amax(1) / length_norm(rows.limits_B.double() + 1, self.settings.length_penalty)
+        enough_B = rows.ended.worst_of_best(self.count) >= bounds_B
+        return enough_B | (rows.ended.counts_B == self.most) | (bounds_B == -torch.inf)
+
+
+def _continued(rows: _Rows, going: Candidates) -> _Rows:
+    """The same sentences with the hypotheses that go on."""
+    parents_BK1 = going.parents_BC.unsqueeze(-1)
+    said_BKT, covered_BKS = rows.said_BKT, rows.covered_BKS
+    if said_BKT is not None:
+        before_BKT = said_BKT.gather(1, parents_BK1.expand(-1, -1, said_BKT.shape[-1]))
+        said_BKT = torch.cat([before_BKT, going.ids_BC.unsqueeze(-1)], dim=-1)
+    if covered_BKS is not None:
+        covered_BKS = covered_BKS.gather(1, parents_BK1.expand(-1, -1, covered_BKS.shape[-1]))
+    return rows._replace(logp_BK=going.logp_BC, ids_BK=going.ids_BC, said_BKT=said_BKT, covered_BKS=covered_BKS)
 
 
 def _pick(state: State, rows_N: Tensor) -> State:
+    """Some rows of every tensor of `state`."""
     return tree_map(lambda s: s if s is None else s.index_select(0, rows_N), state)
-
-
-def _allowed(logp_BKV: Tensor, full_B: Tensor) -> Tensor:
-    """No special token but EOS, and nothing but EOS where a sentence has reached its limit."""
-    logp_BKV[..., [PAD, BOS, UNK]] = -torch.inf
-    ends_BK = logp_BKV[..., EOS].clone()
-    logp_BKV.masked_fill_(full_B.view(-1, 1, 1), -torch.inf)
-    logp_BKV[..., EOS] = ends_BK
-    return logp_BKV
-
-
-def _top(scores_BX: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The `count` best of each row, best first; of equal scores the first."""
-    values, places = scores_BX.topk(min(count, scores_BX.shape[1]), dim=-1)
-    order = places.argsort(dim=-1)
-    values, places = values.gather(1, order), places.gather(1, order)
-    order = values.argsort(dim=-1, descending=True, stable=True)
-    return values.gather(1, order), places.gather(1, order)
-
-
-def _collect(ended: list[list[_End]], scores_BK: Tensor, ids_BC: Tensor, parents_BC: Tensor, length: int) -> None:
-    """Put aside the hypotheses that end now, of sentences that have fewer than K yet."""
-    beam = scores_BK.shape[1]
-    ending_BK = (ids_BC[:, :beam] == EOS) & (scores_BK > -torch.inf)
-    for b, c in ending_BK.nonzero().tolist():
-        if len(ended[b]) < beam:
-            ended[b].append(_End(float(scores_BK[b, c]), length, int(parents_BC[b, c])))
-
-
-def _trace(steps: list[_Step], b: int, end: _End) -> Found:
-    """Follow a hypothesis back from its end to its start."""
-    tokens: list[int] = []
-    weights: list[Tensor] = []
-    place = end.place
-    for step in reversed(steps[: end.length]):
-        tokens.append(int(step.token_BK[b, place]))
-        place = int(step.parent_BK[b, place])
-        weights.append(step.weights_BKS[b, place])
-    nowhere = steps[0].weights_BKS[b, :0]
-    return Found(tokens[::-1], end.score, torch.stack(weights[::-1]) if weights else nowhere)

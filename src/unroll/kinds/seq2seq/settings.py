@@ -87,6 +87,19 @@ class Seq2SeqBatches(SamplingSettings):
     """Padded source positions are computed and masked, or not computed at all."""
 
 
+class SampleSettings(Settings):
+    """How a token is drawn: as in `unroll.kinds.generation.Sampling`."""
+
+    temperature: float = Field(default=1.0, gt=0)
+    """Logits are divided by it: below 1 likely tokens become likelier."""
+    top_k: int | None = Field(default=None, ge=1)
+    """Draw among so many likeliest tokens; null: among all."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw among the likeliest tokens that together have this share of what `top_k` leaves; null: among all."""
+    seed: int = Field(default=1, ge=0)
+    """Decides what is drawn, with the place of the source among all; the other sources do not matter."""
+
+
 class DecodeSettings(Settings):
     """How hypotheses are searched for."""
 
@@ -94,5 +107,28 @@ class DecodeSettings(Settings):
     """Hypotheses kept at each step; 1 is greedy search."""
     length_penalty: float = Field(default=0.6, ge=0)
     """α of Wu et al. (2016): scores are divided by ((5 + length) / 6)^α."""
+    coverage_penalty: float = Field(default=0.0, ge=0)
+    """β of Wu et al. (2016): finished hypotheses lose what they have not looked at, -β Σ log(min(attention, 1))."""
+    min_length: int = Field(default=0, ge=0)
+    """Tokens that a hypothesis has at least, even where `max_ratio` would end it, unless nothing else may follow."""
+    max_length: int | None = Field(default=None, ge=1)
+    """Tokens that a hypothesis has at most; null: what `max_ratio` allows."""
     max_ratio: float = Field(default=2.0, gt=0)
     """A hypothesis ends after `max_ratio` tokens per source token, and 10 more."""
+    no_repeat_ngram: int | None = Field(default=None, ge=1)
+    """No hypothesis has the same n-gram of so many tokens twice (Paulus et al., 2018); null: it may."""
+    replace_unknown: bool = False
+    """Of unit word: produce unknown words, and put in place of each the source word that attention looks at most (Luong
+    et al., 2015; Jean et al., 2015)."""
+    sample: SampleSettings | None = None
+    """Draw tokens instead of searching for likely ones, with `beam: 1`; {} draws from the model as it is."""
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.max_length is not None and self.min_length > self.max_length:
+            raise ValueError(f"`min_length` should be at most `max_length`, {self.max_length}; found {self.min_length}")
+        if self.sample is not None and self.beam > 1:
+            raise ValueError(
+                f"`sample` draws each token, so that nothing is searched: state beam: 1, found {self.beam}"
+            )
+        return self

@@ -73,6 +73,16 @@ class WordVocabulary(TokenVocabulary):
     def token_ids(self, token: str) -> tuple[int]:
         return (self._ids.get(token, UNK),)
 
+    def split(self, text: str) -> list[str]:
+        """The tokens of `text`, one an id."""
+        return self._tokenizer.split(text)
+
+    def decode(self, ids: Iterable[int], unknown: Iterable[str] = ()) -> str:
+        """As every unit does, but with the tokens `unknown` in place of UNK, in order, as far as there are any."""
+        tokens = iter(unknown)
+        said = (n for n in ids if n >= len(SPECIALS) or n == UNK)
+        return self._tokenizer.join(next(tokens, self._tokens[n]) if n == UNK else self._tokens[n] for n in said)
+
     def unknown_tokens(self, text: str) -> list[str]:
         chunks = [chunk for chunk in self._tokenizer.chunks(text) if UNK in self._chunk_ids[chunk]]
         tokens = chain.from_iterable(map(self._tokenizer.tokens, chunks))

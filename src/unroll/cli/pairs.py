@@ -1,0 +1,165 @@
+"""Commands that use a finished encoder-decoder: translate, summarize."""
+
+import json
+import sys
+import time
+from typing import Annotated, Any, Self
+
+import typer
+
+from unroll.cli.finished import Run, load_run
+from unroll.cli.lines import Lines
+from unroll.errors import UserError
+
+_HELP = (
+    "{what} each line of standard input, in order: one at once if it comes alone, many side by side if they are there."
+    "\n\n"
+    "What no option says is as in the run's `evaluate`. A blank line stays a blank line. A line longer than the "
+    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number."
+)
+TRANSLATE = _HELP.format(what="Translate")
+SUMMARIZE = _HELP.format(what="Write a summary of")
+
+# Options that are settings of decoding, and those of its sampling.
+LENGTHS = ("length_penalty", "min_length", "max_length")
+SETTINGS = ("beam", "coverage_penalty", "no_repeat_ngram", "replace_unknown", *LENGTHS)
+SAMPLING = ("temperature", "top_k", "top_p", "seed")
+SECONDS = 0.5  # between two looks at how far it is
+CLEAR = "\x1b[K"  # the rest of a terminal's line
+
+
+def decode(
+    run: Run,
+    beam: Annotated[int | None, typer.Option(min=1, help="hypotheses kept at each step; 1 is greedy search")] = None,
+    nbest: Annotated[
+        int | None,
+        typer.Option(min=1, help="so many for each line, best first: number of the line, tab, score, tab, text"),
+    ] = None,
+    length_penalty: Annotated[float | None, typer.Option(min=0, help="larger favours longer ones")] = None,
+    coverage_penalty: Annotated[float | None, typer.Option(min=0, help="larger favours looking at all words")] = None,
+    no_repeat_ngram: Annotated[
+        int | None, typer.Option(min=0, help="never say so many tokens in a row twice; 0: it may")
+    ] = None,
+    min_length: Annotated[int | None, typer.Option(min=0, help="tokens at least")] = None,
+    max_length: Annotated[int | None, typer.Option(min=1, help="tokens at most")] = None,
+    replace_unknown: Annotated[
+        bool | None,
+        typer.Option("--replace-unknown/--keep-unknown", help="put source words in place of unknown ones; unit word"),
+    ] = None,
+    sample: Annotated[
+        bool | None, typer.Option("--sample/--search", help="draw tokens instead of searching for likely ones")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="below 1 likely tokens become likelier")] = None,
+    top_k: Annotated[int | None, typer.Option(min=1, help="draw among so many likeliest tokens")] = None,
+    top_p: Annotated[float | None, typer.Option(help="draw among the likeliest that have this share")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="with a line's number it decides what is drawn")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="an object a line: hypotheses with scores, tokens and alignments")
+    ] = False,
+) -> None:
+    """Decode standard input, line by line."""
+    options = locals()
+    given = {name: options[name] for name in (*SETTINGS, *SAMPLING) if options[name] is not None}
+    model, info = load_run(run)
+    if model.task != "pairs":
+        raise UserError(f"{run}: a {info['kind']} continues text; this needs an encoder-decoder")
+    settings = _settings(info["settings"]["evaluate"], given, sample)
+    count = nbest or 1
+    if settings.sample is None and count > settings.beam:
+        raise UserError(
+            f"--nbest {count}: a beam finds as many as it keeps, {settings.beam}; --beam {count} keeps more"
+        )
+    lines = Lines(sys.stdin.buffer, "standard input")
+    with _Progress() as progress:
+        for number, answer in enumerate(model.decode_stream(lines, settings, count, lines.waits), start=1):
+            if answer.cut:
+                tokens = model.max_length + answer.cut
+                progress.note(f"line {number}: {tokens:,} tokens, more than {model.max_length:,}: cut as in training")
+            if as_json:
+                print(json.dumps(_object(model, answer), ensure_ascii=False), flush=True)
+            else:
+                print("\n".join(_lines_of(number, answer, nbest is not None)), flush=True)
+            progress.show(number)
+
+
+def _settings(stated: dict[str, Any], given: dict[str, Any], sample: bool | None) -> Any:
+    """The settings of the run, with what is given in their place."""
+    from pydantic import ValidationError
+
+    from unroll.evaluation.settings import PairEvaluation
+    from unroll.mistakes import readable
+
+    merged = stated | {name: value for name, value in given.items() if name in SETTINGS}
+    merged["no_repeat_ngram"] = merged.get("no_repeat_ngram") or None
+    draws = {name: value for name, value in given.items() if name in SAMPLING}
+    if sample is False or (sample is None and merged.get("sample") is None):
+        merged["sample"] = None
+        if draws:
+            raise UserError(f"--{next(iter(draws)).replace('_', '-')}: belongs to --sample")
+    else:
+        merged["sample"] = (merged.get("sample") or {}) | draws
+        merged["beam"] = given.get("beam", 1)
+    try:
+        return PairEvaluation(**merged)
+    except ValidationError as error:
+        raise UserError(readable(error, PairEvaluation, merged, "options")) from None
+
+
+def _lines_of(number: int, answer: Any, several: bool) -> list[str]:
+    """What is printed of a line: its best hypothesis, or several with their scores."""
+    texts = [_text(answer, hypothesis) for hypothesis in answer.hypotheses]
+    if not several:
+        return texts[:1]
+    if not answer.source.strip():
+        return [f"{number}\t0.0000\t"]
+    scores = (hypothesis.score for hypothesis in answer.hypotheses)
+    return [f"{number}\t{score:.4f}\t{text}" for score, text in zip(scores, texts, strict=True)]
+
+
+def _text(answer: Any, hypothesis: Any) -> str:
+    """A hypothesis on one line."""
+    return " ".join(hypothesis.text.split()) if answer.source.strip() else ""
+
+
+def _object(model: Any, answer: Any) -> dict[str, Any]:
+    blank = not answer.source.strip()
+    nothing = {"text": "", "score": 0.0, "log_probability": 0.0, "tokens": [], "alignment": []}
+    return {
+        "source": answer.source,
+        "source_tokens": model.source.tokens(model.source_ids(answer.source)),
+        "cut": answer.cut,
+        "hypotheses": [nothing]
+        if blank
+        else [
+            hypothesis._asdict() | {"alignment": hypothesis.alignment.round(4).tolist()}
+            for hypothesis in answer.hypotheses
+        ],
+    }
+
+
+class _Progress:
+    """How far it is: a line of the terminal, where the results go elsewhere."""
+
+    def __init__(self) -> None:
+        self.shown = sys.stderr.isatty() and not sys.stdout.isatty()
+        self.started = self.last = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown and self.last > self.started:
+            print(file=sys.stderr)
+
+    def show(self, lines: int) -> None:
+        """So many lines are done."""
+        now = time.monotonic()
+        if self.shown and now - self.last >= SECONDS:
+            print(
+                f"\r{lines:,} lines, {lines / (now - self.started):.1f} a second ", end="", file=sys.stderr, flush=True
+            )
+            self.last = now
+
+    def note(self, text: str) -> None:
+        """Something that has to be told."""
+        print(f"\r{CLEAR}{text}" if self.shown else text, file=sys.stderr)
