@@ -21,7 +21,8 @@ def compare(
     """Put the results of all runs into tables, with tests of their differences, and their gradients into one figure."""
     settings = params.load()
     gradients = lag_figures(settings.runs, settings.datasets, results)
-    compare_runs(settings.runs, settings.datasets, results, predictions).write(out, gradients)
+    entries = {**settings.runs, **settings.combinations}
+    compare_runs(entries, settings.datasets, results, predictions).write(out, gradients)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def evaluate(
 
     chosen = params.entry("runs", settings.runs, run).evaluate
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
-    evaluate_run(predictor, dataset, chosen, model, history, results, predictions)
+    evaluate_run(predictor, dataset, chosen, [model], history, results, predictions)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,8 @@ def test_additive_scores_and_gradients_are_those_of_the_formula():
     scores = additive_scores(query, keys, v)
     formula = torch.tanh(query.unsqueeze(2) + keys.unsqueeze(1)) @ v
     torch.testing.assert_close(scores, formula, rtol=1e-12, atol=1e-12)
+    with torch.inference_mode():
+        torch.testing.assert_close(additive_scores(query, keys, v), formula, rtol=1e-12, atol=1e-12)
     incoming = torch.randn(2, 3, 4)
     found = torch.autograd.grad(scores, (query, keys, v), incoming)
     expected = torch.autograd.grad(formula, (query, keys, v), incoming)

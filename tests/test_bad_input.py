@@ -48,7 +48,7 @@ def stage(tmp_path, monkeypatch, capsys):
 
     def call(name: str, params: dict[str, Any], *arguments: str) -> tuple[int, str]:
         with Path("params.yaml").open("w") as file:
-            YAML().dump({"corpora": {}, "datasets": {}, "runs": {}} | params, file)
+            YAML().dump({"corpora": {}, "datasets": {}, "runs": {}, "combinations": {}} | params, file)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         with pytest.raises(SystemExit) as left:
             runpy.run_path(str(ROOT / "pipeline" / f"{name}.py"), run_name="__main__")

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 GOOD = {
     "corpora": {"tiny": {"source": "files", "path": "data/tiny", "train": "a.txt", "valid": "b.txt", "test": "c.txt"}},
     "datasets": {"tiny-char": {"corpus": "tiny", "fields": {"text": {"unit": "char"}}, "max_length": 30}},
+    "combinations": {},
     "runs": {
         f"lstm-{seed}": {
             "dataset": "tiny-char",

@@ -124,6 +124,7 @@ def test_pairs_are_evaluated_as_params_say_now(unroll, project):
         "datasets": {
             "d": {"corpus": "c", "fields": {key: {"unit": "word"} for key in ("source", "target")}, "max_length": 9}
         },
+        "combinations": {},
         "runs": {"translator": {**run, "dataset": "d"}},
     }
     (project / "params.yaml").write_text(json.dumps(params))

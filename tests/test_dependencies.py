@@ -53,6 +53,13 @@ def test_a_stage_lists_the_code_of_its_plugin(stage):
     assert code_listed(stage) == needed
 
 
+def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
+    needed: set[str] = set()
+    for kind in ("seq2seq", "language_model", "ngram"):
+        needed |= relative(stage_dependencies(script("combine"), PACKAGE / "kinds", kind))
+    assert code_listed("combine") == needed
+
+
 # Each layer may import itself and those before it.
 LAYERS = [
     ["errors", "settings", "files", "code", "mistakes", "scheduling"],

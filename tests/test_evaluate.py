@@ -95,7 +95,7 @@ def places(tmp_path):
     results.mkdir()
     history = results / "history.csv"
     history.write_text("step,train_loss,valid_loss\n1,2.0,\n2,1.5,1.75\n")
-    return {"model": model, "history": history, "results": results, "predictions": tmp_path / "predictions"}
+    return {"models": [model], "history": history, "results": results, "predictions": tmp_path / "predictions"}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -124,7 +124,7 @@ def test_a_language_model(places, tmp_path):
     assert metrics["cost"] == {
         "parameters": 7,
         "steps": 3,
-        "model_bytes": sum(map(len, files(places["model"]).values())),
+        "model_bytes": sum(map(len, files(places["models"][0]).values())),
     }
     with (places["predictions"] / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))

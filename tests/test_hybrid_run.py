@@ -68,7 +68,7 @@ def test_evaluation_writes_measures_and_samples_without_unknown_words(data, tmp_
     model = train(data, tmp_path, settings=run(steps=100))
     results, history = tmp_path / "results" / "run", tmp_path / "results" / "run" / "history.csv"
     settings = LanguageModelEvaluation(samples=3, sample_tokens=20, prompts=["", "the lormip\u03a9"])
-    evaluate_run(model, data, settings, tmp_path / "models" / "run", history, results, tmp_path / "predictions")
+    evaluate_run(model, data, settings, [tmp_path / "models" / "run"], history, results, tmp_path / "predictions")
     metrics = json.loads((results / "metrics.json").read_text())["test"]
     assert metrics["unit"] == "hybrid"
     assert 0 < metrics["bits_per_char"] < 4

@@ -193,7 +193,7 @@ def evaluated(tmp_path, unit, model, context="stream"):
     train = {"bptt": 8 if context == "stream" else None}
     (bundle / "bundle.json").write_text(json.dumps({"cost": {"parameters": 1}, "settings": {"train": train}}))
     (tmp_path / "history.csv").write_text("step,train_loss,valid_loss\n")
-    places = (bundle, tmp_path / "history.csv", tmp_path / "results", tmp_path / "predictions")
+    places = ([bundle], tmp_path / "history.csv", tmp_path / "results", tmp_path / "predictions")
     evaluate_run(predictor, data, LanguageModelEvaluation(samples=1, sample_tokens=3), *places)
     return {path.name: path.read_bytes() for path in (tmp_path / "results" / "figures").iterdir()}
 

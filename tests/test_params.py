@@ -31,6 +31,7 @@ GOOD: dict[str, Any] = {
             "max_length": 60,
         },
     },
+    "combinations": {},
     "runs": {
         "char-lstm": {
             "dataset": "docs-char",
@@ -59,6 +60,12 @@ GOOD: dict[str, Any] = {
     },
 }
 MISSING = object()
+COMBINED = {
+    "dataset": "phrases-en-de",
+    "runs": ["translator"],
+    "fusion": {"run": "char-5gram", "weight": 0.1},
+    "evaluate": {"metric": "bleu"},
+}
 
 
 def change(path: str, value: Any) -> dict[str, Any]:
@@ -202,6 +209,25 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
             "runs/translator/evaluate",
             {"metric": "bleu", "beam": 1, "sample": {"top_p": 1.5}},
             ["runs.translator.evaluate.sample.top_p: should be less than or equal to 1, found 1.5"],
+        ),
+        ("combinations", MISSING, ["combinations: is missing"]),
+        ("combinations/char-lstm", COMBINED, ["combinations.char-lstm: there is a run of this name, too"]),
+        (
+            "combinations/a",
+            COMBINED | {"runs": ["translater"]},
+            ["combinations.a.runs: there is no run 'translater'"],
+        ),
+        (
+            "combinations/a",
+            COMBINED | {"runs": ["char-lstm"]},
+            ["combinations.a.runs: 'char-lstm' is a "],
+        ),
+        ("combinations/a", COMBINED | {"dataset": "docs-char"}, ["combinations.a.runs: 'translator' is of dataset"]),
+        ("combinations/a", COMBINED | {"fusion": None}, ["combinations.a: combines nothing"]),
+        (
+            "combinations/a",
+            COMBINED | {"rescoring": {"run": "translator", "weight": 1.0}},
+            ["combinations.a.rescoring.run: 'translator' is a seq2seq; should be a language_model or ngram"],
         ),
         ("compute", {"threads": 0}, ["compute.threads: should be greater than or equal to 1, found 0"]),
         ("compute", {"device": "tpu"}, ["compute.device: should be 'auto', 'cpu' or 'cuda', found 'tpu'"]),

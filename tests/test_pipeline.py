@@ -65,6 +65,7 @@ PARAMS: dict[str, Any] = {
             "seed": 1,
         },
     },
+    "combinations": {},
     "compute": {"device": "cpu", "threads": 1},
 }
 

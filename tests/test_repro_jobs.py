@@ -38,6 +38,7 @@ PARAMS: dict[str, Any] = {
         "tuned": {**RUN, "dataset": "two-char", "init": "first"},
         "other": {**RUN, "dataset": "two-char", "init": "scratch"},
     },
+    "combinations": {},
     "compute": {"device": "cpu", "threads": 1},
 }
 # A stage notes its begin and end, and writes what it read.

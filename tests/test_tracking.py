@@ -319,6 +319,7 @@ def test_two_processes_may_create_the_store_at_once(tmp_path):
     params = {
         "corpora": {"tiny": corpus},
         "datasets": {"tiny-char": dataset},
+        "combinations": {},
         "runs": {"tiny": SETTINGS, "two": SETTINGS},
     }
     (project.folder / "params.yaml").write_text(json.dumps(params))

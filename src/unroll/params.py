@@ -1,7 +1,7 @@
 """params.yaml: the schema, put together from the settings that stand beside each component."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -12,6 +12,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.kinds import SCRATCH
+from unroll.kinds.combination.settings import CombinationSettings
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
@@ -90,6 +91,12 @@ Run = Annotated[
 ]
 
 
+class Combination(CombinationSettings):
+    """Several runs decoded as one."""
+
+    evaluate: PairEvaluation
+
+
 class Params(Settings):
     """All that a person says."""
 
@@ -99,6 +106,8 @@ class Params(Settings):
     """A corpus seen through vocabularies."""
     runs: dict[str, Run]
     """Models trained on datasets."""
+    combinations: dict[str, Combination]
+    """Runs decoded together; `{}` for none."""
     compute: ComputeSettings = ComputeSettings()
     """Where it runs."""
 
@@ -153,7 +162,7 @@ def _entries(data: Any, section: str) -> dict[Any, Any]:
 
 def _name_problems(data: Any) -> Iterator[str]:
     """Names that DVC or a shell cannot bear."""
-    for section in ("corpora", "datasets", "runs"):
+    for section in ("corpora", "datasets", "runs", "combinations"):
         for name in _entries(data, section):
             if not NAME.fullmatch(str(name)):
                 yield (
@@ -237,6 +246,34 @@ def _sharing_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, An
             )
 
 
+def _combination_problems(data: Any) -> Iterator[str]:
+    """Combinations of runs that are not there, or do not go together."""
+    runs = _entries(data, "runs")
+    for name, entry in _entries(data, "combinations").items():
+        where, dataset = f"combinations.{name}", entry.get("dataset") if isinstance(entry, Mapping) else None
+        if name in runs:
+            yield f"{where}: there is a run of this name, too; their results would share a folder"
+        if isinstance(dataset, str) and dataset not in _entries(data, "datasets"):
+            yield f"{where}.dataset: there is no dataset {dataset!r}{did_you_mean(dataset, _entries(data, 'datasets'))}"
+        listed = entry.get("runs") if isinstance(entry, Mapping) else None
+        members = [(f"{where}.runs", run, {"seq2seq"}) for run in (listed if isinstance(listed, list) else [])]
+        partners = [(key, _entries(entry, key).get("run")) for key in ("fusion", "rescoring")]
+        members += [
+            (f"{where}.{key}.run", run, {"language_model", "ngram"}) for key, run in partners if run is not None
+        ]
+        for place, run, kinds in members:
+            yield from _member_problems(place, run, kinds, runs, dataset)
+
+
+def _member_problems(place: str, name: Any, kinds: Set[str], runs: Mapping[Any, Any], dataset: Any) -> Iterator[str]:
+    if name not in runs:
+        yield f"{place}: there is no run {name!r}{did_you_mean(str(name), runs)}"
+    elif _kind(runs[name]) not in kinds:
+        yield f"{place}: {name!r} is a {_kind(runs[name])}; should be a {' or '.join(sorted(kinds))}"
+    elif kinds == {"seq2seq"} and runs[name].get("dataset") != dataset:
+        yield f"{place}: {name!r} is of dataset {runs[name].get('dataset')!r}, not {dataset!r}"
+
+
 def _reference_problems(data: Any) -> Iterator[str]:
     """Entries that name another entry which is not there or does not fit."""
     corpora, datasets = _entries(data, "corpora"), _entries(data, "datasets")
@@ -245,6 +282,7 @@ def _reference_problems(data: Any) -> Iterator[str]:
         if isinstance(corpus, str) and corpus not in corpora:
             yield f"datasets.{name}.corpus: there is no corpus {corpus!r}{did_you_mean(corpus, corpora)}"
     yield from _init_problems(_entries(data, "runs"))
+    yield from _combination_problems(data)
     for name, run in _entries(data, "runs").items():
         dataset = run.get("dataset") if isinstance(run, Mapping) else None
         if not isinstance(dataset, str):

@@ -59,7 +59,7 @@ def compare(
         from unroll.params import load
 
         settings = load()
-        found = compare_runs(settings.runs, settings.datasets, results, predictions)
+        found = compare_runs({**settings.runs, **settings.combinations}, settings.datasets, results, predictions)
         shown = found.to_terminal(intervals=console.width >= ROOMY)
     if as_json:
         print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))

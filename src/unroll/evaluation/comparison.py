@@ -16,15 +16,11 @@ from unroll.evaluation.tables import Comparison, Row, Table
 from unroll.text.settings import DatasetSettings
 
 
-class RunSettings(Protocol):
-    """An entry of `runs`, of any kind."""
+class Entry(Protocol):
+    """An entry of `runs`, of any kind, or of `combinations`."""
 
     @property
     def dataset(self) -> str: ...
-    @property
-    def model(self) -> Any: ...
-    @property
-    def seed(self) -> int: ...
     def model_dump_json(self, *, exclude: set[str]) -> str: ...
 
 
@@ -47,9 +43,9 @@ class _DraftTable:
 
 
 def compare(
-    runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSettings], results: Path, predictions: Path
+    entries: Mapping[str, Entry], datasets: Mapping[str, DatasetSettings], results: Path, predictions: Path
 ) -> Comparison:
-    """Put the runs that have results below the folder `results` into tables.
+    """Put the runs and combinations that have results below the folder `results` into tables.
 
     Runs that differ in nothing but `seed` share a row. A baseline that several runs report stands once in a table.
     Differences are tested with what lies below `predictions`.
@@ -57,17 +53,17 @@ def compare(
     tables: dict[tuple[str, str, str], _DraftTable] = {}
     not_run = []
     alike: Counter[tuple[str, int]] = Counter()
-    for name, run in runs.items():
+    for name, run in entries.items():
         found = read_results(results / name)
         if found is None:
             not_run.append(name)
             continue
         dataset = datasets[run.dataset]
         table = tables.setdefault(_place(run, dataset, found.metrics), _DraftTable())
-        stated = run.model_dump_json(exclude={"seed"})
+        stated, seed = run.model_dump_json(exclude={"seed"}), getattr(run, "seed", 0)
         # A second run with the same seed is no second sample: it starts a row of its own.
-        row = table.rows.setdefault((stated, alike[stated, run.seed]), _Draft(_cell(run), _units(dataset)))
-        alike[stated, run.seed] += 1
+        row = table.rows.setdefault((stated, alike[stated, seed]), _Draft(_cell(run), _units(dataset)))
+        alike[stated, seed] += 1
         row.runs.append(name)
         row.values.append(_figures(found))
         for baseline, figures in found.metrics.get("baseline", {}).items():
@@ -81,7 +77,7 @@ def compare(
     )
 
 
-def _place(run: RunSettings, dataset: DatasetSettings, metrics: Mapping[str, Any]) -> tuple[str, str, str]:
+def _place(run: Entry, dataset: DatasetSettings, metrics: Mapping[str, Any]) -> tuple[str, str, str]:
     """The table that a run belongs to: task, test text, and how it was measured."""
     if "text" in dataset.fields:
         return "language_model", subject_of(dataset), str(metrics["test"]["context"])
@@ -97,9 +93,10 @@ def subject_of(dataset: DatasetSettings) -> str:
     return f"{dataset.corpus}: {dataset.column('source')} → {dataset.column('target')}"
 
 
-def _cell(run: RunSettings) -> str:
-    """The recurrent cell, or the kind of a model that has none."""
-    return str(getattr(run.model, "cell", run.model.kind))
+def _cell(run: Entry) -> str:
+    """The recurrent cell, or the kind of a model that has none; a combination has no model of its own."""
+    model = getattr(run, "model", None)
+    return "combination" if model is None else str(getattr(model, "cell", model.kind))
 
 
 def _units(dataset: DatasetSettings) -> str:

@@ -1,5 +1,7 @@
 """Evaluate one run on its test split and write what came out."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +17,28 @@ def evaluate_run(
     predictor: Any,
     dataset: EncodedDataset,
     settings: LanguageModelEvaluation | PairEvaluation,
-    model: Path,
-    history: Path,
+    models: Sequence[Path],
+    history: Path | None,
     results: Path,
     predictions: Path,
 ) -> None:
     """Evaluate `predictor` (a `LanguageModel` or a `PairModel`, as `settings` say) on the raw test split.
 
-    `model` is the bundle it comes from. Writes `metrics.json`, `samples.md` and `figures/` below `results` and the
-    folder `predictions`, once everything is known. Raises `UserError` if a language model has no finite score.
+    `models` are the bundles it comes from, `history` its training if it had one. Writes `metrics.json`, `samples.md`
+    and `figures/` below `results` and the folder `predictions`, once everything is known. Raises `UserError` if a
+    language model has no finite score.
     """
     # What scores pairs takes seconds to import; a language model does without.
     if isinstance(settings, LanguageModelEvaluation):
         from unroll.evaluation.text_findings import language_model_findings
 
-        findings = language_model_findings(predictor, dataset, settings, model)
+        findings = language_model_findings(predictor, dataset, settings, models[0])
     else:
         from unroll.evaluation.pair_findings import pair_findings
 
         findings = pair_findings(predictor, dataset, settings)
     figures = {**findings.figures, "lengths.png": _lengths_figure(dataset)}
-    curves = read_history(history)
+    curves = {} if history is None else read_history(history)
     if any(curves.values()):
         scale: Scale = "bits" if findings.unit == "char" else "perplexity"
         figures["learning_curve.png"] = learning_curve(curves, scale)
@@ -47,7 +50,7 @@ def evaluate_run(
             (folder / name).write_bytes(image)
     with whole_file(results / "samples.md") as file:
         file.write(findings.page)
-    write_json(results / "metrics.json", {**findings.metrics, "cost": _cost(model)})
+    write_json(results / "metrics.json", {**findings.metrics, "cost": _cost(models)})
 
 
 def _lengths_figure(dataset: EncodedDataset) -> bytes:
@@ -58,6 +61,10 @@ def _lengths_figure(dataset: EncodedDataset) -> bytes:
     return length_histogram(lengths, dataset.manifest["max_length"])
 
 
-def _cost(model: Path) -> dict[str, int]:
-    stated: dict[str, int] = read_json(model / "bundle.json")["cost"]
-    return {**stated, "model_bytes": sum(path.stat().st_size for path in model.rglob("*") if path.is_file())}
+def _cost(models: Sequence[Path]) -> dict[str, int]:
+    """What all models together took and take."""
+    costs: Counter[str] = Counter()
+    for model in models:
+        costs.update(read_json(model / "bundle.json")["cost"])
+        costs["model_bytes"] += sum(path.stat().st_size for path in model.rglob("*") if path.is_file())
+    return dict(costs)

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from unroll.evaluation.comparison import RunSettings, subject_of
+from unroll.evaluation.comparison import Entry, subject_of
 from unroll.evaluation.inside.lags import FILE, Lags, common_figure, read_lags
 from unroll.text.settings import DatasetSettings
 
 
-def lag_figures(
-    runs: Mapping[str, RunSettings], datasets: Mapping[str, DatasetSettings], results: Path
-) -> dict[str, bytes]:
+def lag_figures(runs: Mapping[str, Entry], datasets: Mapping[str, DatasetSettings], results: Path) -> dict[str, bytes]:
     """The gradient by time lag of all runs on a test text, by that text; runs without such numbers are left out."""
     found: dict[str, dict[str, tuple[str, Lags]]] = {}
     for name, run in runs.items():

@@ -101,6 +101,21 @@ class LanguageModelPredictor(Generator):
             nats_N.index_add_(0, open_K[written.tokens_M], spelling_nats_M)
         return nats_N
 
+    def begin(self, rows: int) -> StackState:
+        """The state before the first token of so many texts."""
+        like_N1I = self.network.output.weight.new_zeros(rows, 1, 1)
+        return tuple(layer.initial(like_N1I) for layer in self.network.layers)
+
+    @torch.inference_mode()
+    def advance(self, ids_N: Tensor, state: StackState) -> tuple[Tensor, StackState]:
+        """log p (N, V) of the next token of texts that grow side by side, and the next state.
+
+        `ids_N` are the tokens before, BOS at the start; ids beyond the vocabulary are read as unknown.
+        """
+        ids_N1 = self.network.closed(ids_N.masked_fill(ids_N == BOS, EOS)).unsqueeze(1)
+        reading = self.network(ids_N1, state)
+        return self.network.output(reading.read_BTD[:, 0]).log_softmax(-1), reading.state
+
     @torch.inference_mode()
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator

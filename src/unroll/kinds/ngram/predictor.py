@@ -15,8 +15,10 @@ from unroll.kinds.bundle import Bundle
 from unroll.kinds.generation import Generator, Sampling, TextScore, draw
 from unroll.kinds.ngram.counts import Context, read_tokens
 from unroll.kinds.ngram.model import NgramModel, Table
-from unroll.text.specials import BOS, EOS
+from unroll.text.specials import BOS, EOS, UNK
 from unroll.text.vocabulary import Vocabulary
+
+NOTHING = -1  # in place of a token before a text
 
 
 class NgramPredictor(Generator):
@@ -42,6 +44,24 @@ class NgramPredictor(Generator):
         nats = self.model.nats(tokens)[tokens.before > 0]
         sums = np.add.reduceat(nats, np.cumsum(lengths_with_end) - lengths_with_end)
         return list(map(TextScore, sums.tolist(), lengths_with_end.tolist()))
+
+    def begin(self, rows: int) -> Tensor:
+        """The state before the first token of so many texts: the tokens that a step looks back on, none yet."""
+        return torch.full((rows, self.model.order), NOTHING)
+
+    def advance(self, ids_N: Tensor, state_NO: Tensor) -> tuple[Tensor, Tensor]:
+        """log p (N, V) of the next token of texts that grow side by side, and the next state.
+
+        `ids_N` are the tokens before, BOS at the start; ids beyond the vocabulary are read as unknown.
+        """
+        device, ids_N = ids_N.device, ids_N.cpu()
+        ids_N = ids_N.masked_fill(ids_N >= len(self.vocabulary), UNK)
+        if self.context == "stream":
+            ids_N = ids_N.masked_fill(ids_N == BOS, EOS)
+        state_NO = torch.cat([state_NO.cpu()[:, 1:], ids_N.unsqueeze(1)], dim=1)
+        before = [row[row != NOTHING] for row in state_NO.numpy()]
+        logp_NV = np.stack([self.model.distribution(context) for context in before]) * math.log(10)
+        return torch.from_numpy(logp_NV), state_NO.to(device)
 
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator

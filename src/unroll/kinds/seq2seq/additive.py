@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 
 def additive_scores(query_BTA: Tensor, keys_BSA: Tensor, v_A: Tensor) -> Tensor:
@@ -24,15 +23,17 @@ class _Stepwise(torch.autograd.Function):
     """tanh(x) = 1 - 2 r with r = σ(-2 x), which is several times as fast; d tanh / dx = 4 r (1 - r)."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, query_BTA: Tensor, keys_BSA: Tensor, v_A: Tensor) -> Tensor:
+    def forward(ctx: Any, query_BTA: Tensor, keys_BSA: Tensor, v_A: Tensor) -> Tensor:
         time = query_BTA.shape[1]
         batch, source, size = keys_BSA.shape
         twice_BTA, twice_BSA = -2 * query_BTA, -2 * keys_BSA
-        r_TBSA = keys_BSA.new_empty(time, batch, source, size)
+        kept = any(ctx.needs_input_grad)  # else one target position's place serves all
+        r_TBSA = keys_BSA.new_empty(time if kept else 1, batch, source, size)
         sums_TBS = keys_BSA.new_empty(time, batch, source)
         for t in range(time):
-            torch.add(twice_BSA, twice_BTA[:, t, None], out=r_TBSA[t]).sigmoid_()
-            torch.matmul(r_TBSA[t], v_A, out=sums_TBS[t])
+            r_BSA = r_TBSA[t if kept else 0]
+            torch.add(twice_BSA, twice_BTA[:, t, None], out=r_BSA).sigmoid_()
+            torch.matmul(r_BSA, v_A, out=sums_TBS[t])
         ctx.save_for_backward(r_TBSA, v_A)
         return (v_A.sum() - 2 * sums_TBS).transpose(0, 1)
 

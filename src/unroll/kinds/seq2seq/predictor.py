@@ -18,7 +18,7 @@ from unroll.kinds.seq2seq.decoder import Memory
 from unroll.kinds.seq2seq.hypotheses import Found
 from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.penalties import limits
-from unroll.kinds.seq2seq.search import Sentences, State, find_hypotheses
+from unroll.kinds.seq2seq.search import Sentences, State, Stepper, find_hypotheses
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqSettings
 from unroll.text.batches import pad_rows
 from unroll.text.specials import EOS, UNK
@@ -155,17 +155,22 @@ class PairPredictor:
         placed = [place_open(row.ids, len(self.source)) for row in rows]
         ids_BS, lengths_B = pad_rows([ids for ids, _ in placed])
         mask_BS = (torch.arange(ids_BS.shape[1]) < lengths_B.unsqueeze(1)).to(self.device)
-        memory, state = self.network.encode(ids_BS.to(self.device), lengths_B, mask_BS, packed=False)
+        step, state = self.begin(ids_BS.to(self.device), lengths_B, mask_BS)
         limits_B = limits(lengths_B, settings)
         random_BKT = None
         if settings.sample is not None:
             random_BKT = random_numbers(settings.sample.seed, [row.place for row in rows], count, limits_B)
         sentences = Sentences(mask_BS, limits_B, random_BKT)
-        found = find_hypotheses(_Decoding(self.network, memory), state, sentences, settings, count)
+        found = find_hypotheses(step, state, sentences, settings, count)
         return [
             [one._replace(tokens=[back.get(token, token) for token in one.tokens]) for one in several]
             for several, (_, back) in zip(found, placed, strict=True)
         ]
+
+    def begin(self, ids_BS: Tensor, lengths_B: Tensor, mask_BS: Tensor) -> tuple[Stepper, State]:
+        """A decoder over encoded sources, and its state before the first step; `lengths_B` lies on the CPU."""
+        memory, state = self.network.encode(ids_BS, lengths_B, mask_BS, packed=False)
+        return _Decoding(self.network, memory), state
 
     def _readable(self, found: Found, row: _Source, settings: DecodeSettings) -> Hypothesis:
         weights_TS = found.weights_TS[:, : len(row.ids)].double().cpu().numpy()

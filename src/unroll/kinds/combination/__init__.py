@@ -1,0 +1,1 @@
+"""Several finished runs decoded as one: ensembles, with a language model at each step or over what was found."""

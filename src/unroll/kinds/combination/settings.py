@@ -1,0 +1,38 @@
+"""Settings of what is made of several finished runs: `combinations.NAME`, but for how it is evaluated."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from unroll.settings import Settings
+
+
+class LanguageModelShare(Settings):
+    """A language model that has a say."""
+
+    run: str
+    """A run of kind language_model or ngram."""
+    weight: float = Field(gt=0)
+    """What its log-probability is multiplied by, beside that of the encoder-decoders."""
+
+
+class CombinationSettings(Settings):
+    """Encoder-decoders, and language models of the target."""
+
+    dataset: str
+    """The dataset of all `runs`."""
+    runs: list[str] = Field(min_length=1)
+    """Encoder-decoders whose probabilities are averaged at each step."""
+    fusion: LanguageModelShare | None = None
+    """A language model of the same target vocabulary, whose log-probability is added at each step: shallow fusion,
+    Gulcehre et al. (2015)."""
+    rescoring: LanguageModelShare | None = None
+    """Any language model, whose log-probability of the whole text ranks the hypotheses of the beam anew."""
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if len(set(self.runs)) < len(self.runs):
+            raise ValueError("`runs` names a run twice")
+        if len(self.runs) == 1 and self.fusion is None and self.rescoring is None:
+            raise ValueError("combines nothing: name a second run, `fusion` or `rescoring`")
+        return self
