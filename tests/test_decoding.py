@@ -106,7 +106,7 @@ def test_batches_keep_to_their_bounds_and_hold_everything():
 def test_an_unknown_word_becomes_the_source_word_that_attention_looks_at_most(data):
     predictor = predictor_of(data, settings())
     with torch.no_grad():
-        predictor.network.output.bias[UNK] = 500
+        predictor.network.output.linear.bias[UNK] = 500
     chosen = DecodeSettings(beam=2, replace_unknown=True, max_length=6)
     for source in ["a (new) words, b", "new", "a b c"]:
         words = predictor.source.split(source)
