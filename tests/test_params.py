@@ -1,15 +1,16 @@
 """params.yaml: what is right is typed, what is wrong is told, all at once."""
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from unroll import mistakes
 from unroll.errors import UserError
 from unroll.params import Params, load
+from unroll.settings import Settings, inside
 
 GOOD: dict[str, Any] = {
     "corpora": {
@@ -60,12 +61,6 @@ GOOD: dict[str, Any] = {
     },
 }
 MISSING = object()
-COMBINED = {
-    "dataset": "phrases-en-de",
-    "runs": ["translator"],
-    "fusion": {"run": "char-5gram", "weight": 0.1},
-    "evaluate": {"metric": "bleu"},
-}
 
 
 def change(path: str, value: Any) -> dict[str, Any]:
@@ -127,12 +122,12 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         (
             f"{LM_TRAIN}/sampling",
             0.1,
-            ["runs.char-lstm.train.sampling: draws other pieces", "'docs-char' has the unit char; it needs subword"],
+            ["runs.char-lstm.train.sampling: draws other pieces", "'docs-char' has unit char; it needs subword"],
         ),
         (
             "runs/translator/train/sampling",
             0.1,
-            ["runs.translator.train.sampling:", "'phrases-en-de' has the unit word; it needs subword"],
+            ["runs.translator.train.sampling:", "'phrases-en-de' has unit word; it needs subword"],
         ),
         (f"{LM}/output", 5, ["runs.char-lstm.model: `output` belongs to cell: jordan, not lstm"]),
         (f"{LM}/projection", 16, ["runs.char-lstm.model: `projection` should be smaller than `hidden`, 16; found 16"]),
@@ -158,9 +153,17 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
             "lstn",
             ["runs.char-lstm.model.cell: should be 'elman', 'jordan', 'lstm' or 'gru', found 'lstn'"],
         ),
-        (f"{LM}/kind", "transformer", ["runs.char-lstm: model.kind should be one of language_model, seq2seq"]),
-        (f"{LM}/kind", MISSING, ["runs.char-lstm: model.kind should be one of"]),
-        ("runs/char-lstm/model", MISSING, ["runs.char-lstm: model.kind should be one of"]),
+        (
+            f"{LM}/kind",
+            "n-gram",
+            [
+                "runs.char-lstm.model.kind: should be one of language_model, seq2seq, ngram, ",
+                "found 'n-gram' (str); did you mean 'ngram'?",
+            ],
+        ),
+        (f"{LM}/kind", MISSING, ["runs.char-lstm.model.kind: is missing; one of language_model, seq2seq, ngram"]),
+        ("runs/char-lstm/model", MISSING, ["runs.char-lstm.model: is missing"]),
+        ("runs/char-lstm/model", "lstm", ["runs.char-lstm.model: should be a dictionary, found 'lstm' (str)"]),
         ("runs/char-lstm/seed", MISSING, ["runs.char-lstm.seed: is missing"]),
         ("runs/char-lstm/evaluate", None, ["runs.char-lstm.evaluate: ", "found nothing (null)"]),
         ("runs/char-lstm/dataset", "docs-chr", ["there is no dataset 'docs-chr'; did you mean 'docs-char'?"]),
@@ -173,15 +176,33 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         ("runs/char-5gram/dataset", "phrases-en-de", ["has the fields source, target; a ngram needs text"]),
         ("runs/translator/dataset", "docs-char", ["has the fields text; a seq2seq needs source, target"]),
         ("datasets/docs-char/corpus", "dogs", ["there is no corpus 'dogs'; did you mean 'docs'?"]),
-        ("datasets/docs-char/fields/text/unit", "chars", ["datasets.docs-char.fields.text", "char"]),
+        (
+            "datasets/docs-char/fields/text/unit",
+            "subwords",
+            ["datasets.docs-char.fields.text.unit: should be one of char, word, ", "did you mean 'subword'?"],
+        ),
+        (
+            "datasets/docs-char/fields/text/unit",
+            MISSING,
+            ["fields.text.unit: is missing; one of char, word, ", ", or in its place `share` with another field"],
+        ),
+        (
+            "datasets/phrases-en-de/fields/target/unit",
+            "word",
+            ["datasets.phrases-en-de.fields.target.unit: unknown key (there are: column, share)"],
+        ),
         ("datasets/docs-char/max_length", 0, ["datasets.docs-char.max_length: should be greater than or equal to 1"]),
         (
             "datasets/docs-char/fields/text",
             {"unit": "syllable", "max_words": 9, "max_syllables": 9, "language": "english"},
             ["datasets.docs-char.fields.text.language: there is no hyphenation dictionary 'english'", "en_US"],
         ),
-        ("corpora/docs/source", "docstring", ["corpora.docs", "docstring", "phrasebook"]),
-        ("corpora/docs", "text.txt", ["corpora.docs: "]),
+        (
+            "corpora/docs/source",
+            "docstring",
+            ["corpora.docs.source: should be one of docstrings, phrasebook, ", "did you mean 'docstrings'?"],
+        ),
+        ("corpora/docs", "text.txt", ["corpora.docs: should be a dictionary, found 'text.txt' (str)"]),
         ("runs", None, ["runs: should be a dictionary, found nothing (null)"]),
         ("runs/1st", GOOD["runs"]["char-lstm"], ["runs.1st: a name may have letters, digits"]),
         ("runs/a.b", GOOD["runs"]["char-lstm"], ["runs.a.b: a name may have letters, digits"]),
@@ -192,43 +213,8 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
         (f"{LM_TRAIN}/steps", MISSING, ["runs.char-lstm.train: state one budget"]),
         (f"{LM_TRAIN}/bptt", MISSING, ["runs.char-lstm.train: context: stream needs `bptt`"]),
         (f"{LM_TRAIN}/context", "text", ["runs.char-lstm.train: `bptt` belongs to context: stream"]),
-        (f"{LM_TRAIN}/padding", "pack", ["runs.char-lstm.train: `padding: pack` belongs to context: text"]),
+        (f"{LM_TRAIN}/padding", "pack", ["runs.char-lstm.train: `padding` belongs to context: text, not stream"]),
         ("runs/translator/model/hidden", 15, ["runs.translator.model.hidden: should be a multiple of 2, found 15"]),
-        ("runs/translator/evaluate/beam", 0, ["runs.translator.evaluate.beam: should be greater than or equal to 1"]),
-        (
-            "runs/translator/evaluate",
-            {"metric": "bleu", "min_length": 9, "max_length": 5},
-            ["runs.translator.evaluate: `min_length` should be at most `max_length`, 5; found 9"],
-        ),
-        (
-            "runs/translator/evaluate",
-            {"metric": "bleu", "sample": {"top_k": 5}},
-            ["runs.translator.evaluate: `sample` draws each token", "state beam: 1, found 5"],
-        ),
-        (
-            "runs/translator/evaluate",
-            {"metric": "bleu", "beam": 1, "sample": {"top_p": 1.5}},
-            ["runs.translator.evaluate.sample.top_p: should be less than or equal to 1, found 1.5"],
-        ),
-        ("combinations", MISSING, ["combinations: is missing"]),
-        ("combinations/char-lstm", COMBINED, ["combinations.char-lstm: there is a run of this name, too"]),
-        (
-            "combinations/a",
-            COMBINED | {"runs": ["translater"]},
-            ["combinations.a.runs: there is no run 'translater'"],
-        ),
-        (
-            "combinations/a",
-            COMBINED | {"runs": ["char-lstm"]},
-            ["combinations.a.runs: 'char-lstm' is a "],
-        ),
-        ("combinations/a", COMBINED | {"dataset": "docs-char"}, ["combinations.a.runs: 'translator' is of dataset"]),
-        ("combinations/a", COMBINED | {"fusion": None}, ["combinations.a: combines nothing"]),
-        (
-            "combinations/a",
-            COMBINED | {"rescoring": {"run": "translator", "weight": 1.0}},
-            ["combinations.a.rescoring.run: 'translator' is a seq2seq; should be a language_model or ngram"],
-        ),
         ("compute", {"threads": 0}, ["compute.threads: should be greater than or equal to 1, found 0"]),
         ("compute", {"device": "tpu"}, ["compute.device: should be 'auto', 'cpu' or 'cuda', found 'tpu'"]),
     ],
@@ -242,65 +228,6 @@ def test_a_mistake_is_one_line_that_says_where_what_and_what_is_right(tmp_path, 
     assert "\n" not in problem
     for word in words:
         assert word in problem
-
-
-def test_a_pointer_needs_a_shared_vocabulary(tmp_path):
-    data = change("runs/translator/model/pointer", "mixture")
-    load_data(tmp_path, data)
-    data["datasets"]["phrases-en-de"]["fields"]["target"] = {"column": "de", "unit": "word"}
-    with pytest.raises(UserError, match=r"runs\.translator\.model\.pointer: needs a dataset whose fields share"):
-        load_data(tmp_path, data)
-
-
-def test_unknown_words_are_replaced_where_they_are_words(tmp_path):
-    data = change("runs/translator/evaluate/replace_unknown", True)
-    assert load_data(tmp_path, data).runs["translator"].evaluate.replace_unknown
-    data["datasets"]["phrases-en-de"]["fields"]["source"] = {"column": "en", "unit": "subword", "max_size": 99}
-    with pytest.raises(
-        UserError, match=r"runs\.translator\.evaluate\.replace_unknown: .* has the unit subword; it need"
-    ):
-        load_data(tmp_path, data)
-
-
-HYBRID, SPELLING = {"unit": "hybrid", "max_words": 9}, {"embedding": 4, "hidden": 8}
-
-
-@pytest.mark.parametrize(
-    ("run", "unit", "spelling", "words"),
-    [
-        (
-            "char-lstm",
-            HYBRID,
-            None,
-            "runs.char-lstm.model.spelling: is missing; rare words of 'docs-char', of unit hybrid",
-        ),
-        ("char-lstm", {"unit": "char"}, SPELLING, "spelling: belongs to a dataset of unit hybrid"),
-        ("char-lstm", HYBRID, {"embedding": 4}, "runs.char-lstm.model.spelling.hidden: is missing"),
-        ("char-5gram", HYBRID, None, "runs.char-5gram.dataset: rare words of 'docs-char', of unit hybrid"),
-        ("translator", HYBRID, None, "runs.translator.dataset: rare words of 'phrases-en-de', of unit hybrid"),
-    ],
-)
-def test_spelling_belongs_to_the_unit_hybrid(tmp_path, run, unit, spelling, words):
-    data = copy.deepcopy(GOOD)
-    data["runs"] = {run: data["runs"][run]}
-    field = "source" if run == "translator" else "text"
-    data["datasets"][data["runs"][run]["dataset"]]["fields"][field] = unit
-    if spelling is not None:
-        data["runs"][run]["model"]["spelling"] = spelling
-    with pytest.raises(UserError) as caught:
-        load_data(tmp_path, data)
-    (problem,) = caught.value.problems
-    assert words in problem
-
-
-def test_a_hybrid_run_is_typed(tmp_path):
-    data = change("datasets/docs-char/fields/text", HYBRID)
-    data["runs"] = {"char-lstm": data["runs"]["char-lstm"]}
-    data["runs"]["char-lstm"]["model"]["spelling"] = SPELLING
-    assert load_data(tmp_path, data).runs["char-lstm"].model.spelling.hidden == 8
-    data["runs"]["char-lstm"]["model"]["embedding"] = "none"
-    with pytest.raises(UserError, match="and `spelling` need embeddings"):
-        load_data(tmp_path, data)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path):
@@ -347,22 +274,41 @@ def test_a_missing_file_is_refused(tmp_path):
         load(tmp_path / "params.yaml")
 
 
-def keys(model: Any) -> set[str]:
-    """All keys of a settings class and of those inside it."""
-    found = set(model.model_fields)
+def all_settings(model: type[Settings]) -> set[type[Settings]]:
+    """A settings class and all that are inside it."""
+    found = {model}
     for field in model.model_fields.values():
-        for inner in mistakes._models(field.annotation) + [
-            one for value in get_args(field.annotation) for one in mistakes._models(value)
-        ]:
-            found |= keys(inner)
+        for part in inside(field.annotation):
+            found |= all_settings(part)
     return found
 
 
 def test_no_key_is_one_that_the_run_cache_of_dvc_leaves_out():
     """It leaves every `size` and `nfiles` out of its key, in params too, and would give back what another size made."""
-    known = keys(Params)
-    assert {"max_size", "pairs", "lr", "beam", "unit"} <= known
+    known = {key for model in all_settings(Params) for key in model.model_fields}
+    assert {"max_size", "pairs", "lr", "beam", "unit", "urls", "test"} <= known
     assert not known & {"size", "nfiles"}
+
+
+def numbers(schema: Any) -> Iterator[dict[str, Any]]:
+    """The numbers in a JSON schema."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "integer":
+            yield schema
+        for part in schema.values():
+            yield from numbers(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from numbers(part)
+
+
+@pytest.mark.parametrize("model", sorted(all_settings(Params), key=str), ids=lambda model: model.__qualname__)
+def test_every_count_is_bounded_on_both_sides(model):
+    """What is far too large is told by `unroll check`, and not by an overflow or a full memory hours later."""
+    for key, schema in model.model_json_schema().get("properties", {}).items():
+        for number in numbers(schema):
+            assert {"minimum", "exclusiveMinimum"} & set(number), key
+            assert number["maximum"] <= 2**63 - 1, key
 
 
 def test_anchors_share_settings(tmp_path):

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from unroll.errors import UserError
 from unroll.text.corpus import read_texts, write_corpus
 from unroll.text.sources import files, hub
 from unroll.text.sources.files.splitting import SplitSettings, carve
@@ -81,10 +80,21 @@ def test_the_validation_part_may_stand_in_for_a_test_part(tmp_path):
     assert len(found["train"]) == 9
 
 
-def test_pairs_are_not_cut(tmp_path):
-    split = SplitSettings(valid=0.1, test=0.1, by="character")
-    with pytest.raises(UserError, match=r"split\.by: character cuts inside of texts; pairs can be split by"):
-        list(carve(lambda: iter([("a", "b")]), split))
+def test_pairs_are_not_cut():
+    split = {"valid": 0.1, "test": 0.1, "by": "character"}
+    message = r"split\.by: character cuts inside of texts; pairs can be split by"
+    with pytest.raises(ValidationError, match=message):
+        files.CorpusSettings(source="files", path="x", train={"en": "a", "de": "b"}, split=split)
+    with pytest.raises(ValidationError, match=message):
+        hub.CorpusSettings(
+            source="hub",
+            path="x",
+            dataset="a/b",
+            revision="0" * 40,
+            columns=["en", "de"],
+            splits={"valid": None, "test": None},
+            split=split,
+        )
 
 
 def test_a_test_part_that_is_the_validation_part_needs_one():

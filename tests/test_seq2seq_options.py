@@ -229,8 +229,14 @@ def test_a_mixture_is_safe_where_the_gate_is_shut_or_open(data):
     [
         ({"attention": "multi-head", "heads": 3}, "multiple of `heads`"),
         ({"heads": 2}, "`heads` belongs to attention: multi-head"),
-        ({"attention": "multi-head", "past": "temporal"}, "`past` belongs to a single attention"),
-        ({"attention": "multi-head", "sentences": True}, "`sentences` belongs to a single attention"),
+        (
+            {"attention": "multi-head", "past": "temporal"},
+            "`past` belongs to attention: additive, dot and general, not multi-head",
+        ),
+        (
+            {"attention": "multi-head", "sentences": True},
+            "`sentences` belongs to attention: additive, dot and general, not multi-head",
+        ),
         ({"attention": "general", "past": "coverage"}, "belongs to attention: additive"),
         ({"residual_from": 3}, "`residual_from` should be a layer"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parent.parent
 # The schema gathers the settings of every kind; what a run is told is in its params, which DVC tracks by value.
-SCHEMA = {SOURCE / "unroll" / "params.py", SOURCE / "unroll" / "mistakes.py"}
+SCHEMA = {SOURCE / "unroll" / f"{name}.py" for name in ("params", "references", "mistakes")}
 
 
 def imported_files(path: Path) -> Iterator[Path]:

@@ -12,8 +12,13 @@ class UserError(Exception):
     """
 
     def __init__(self, problems: str | Iterable[str]) -> None:
-        self.problems = [problems] if isinstance(problems, str) else list(problems)
+        self.problems = list(map(_one_line, [problems] if isinstance(problems, str) else problems))
         super().__init__("\n".join(self.problems))
+
+
+def _one_line(text: str) -> str:
+    """`text` with its line ends and what else cannot be seen as escapes, whatever name or message it has inside."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def complain(error: UserError) -> NoReturn:

@@ -3,55 +3,164 @@
 import difflib
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Tag, ValidationError
+from pydantic_core import ErrorDetails
+
+from unroll.settings import CHOICE
 
 Path = tuple[str | int, ...]
+KEY = "[key]"  # what pydantic puts behind the place of a key that is wrong itself
+
+
+class Problem(NamedTuple):
+    """A mistake: where it is, what was found there and what would be right."""
+
+    path: Path
+    sentence: str
+
+    def told(self, whole: str = "the file") -> str:
+        """As one line; `whole` is what it is about that has no path."""
+        return f"{'.'.join(map(str, self.path)) or whole}: {self.sentence}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A suggestion and the list of what there is, to be put behind the statement that `word` is not there."""
     known = [str(name) for name in known]
+    return f"{_near(word, known)} (there are: {', '.join(known)})" if known else " (there are none)"
+
+
+def _near(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{hint} (there are: {', '.join(known)})" if known else " (there are none)"
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def readable(error: ValidationError, schema: type[BaseModel], data: Any, whole: str = "the file") -> Iterator[str]:
-    """One line a mistake: the YAML path, `whole` if it is about all, what was found, what is allowed."""
-    for detail in error.errors(include_url=False):
-        path = _path(detail["loc"], data)
-        yield f"{'.'.join(map(str, path)) or whole}: {_sentence(detail, path, schema, data)}"
+    """One line a mistake; `whole` is what it is about that has no path."""
+    return (problem.told(whole) for problem in problems(error, schema, data))
 
 
-def _path(loc: Path, data: Any) -> Path:
-    """The place in the YAML: `loc` without the tags that pydantic puts in for the branches of a union."""
+def problems(error: ValidationError, schema: type[BaseModel], data: Any) -> Iterator[Problem]:
+    """The mistakes that `schema` has found in `data`, each once."""
+    details = [(_path(detail["loc"], schema, data), detail) for detail in error.errors(include_url=False)]
+    # Where one alternative of a union was looked into, that the value is none of the others says nothing.
+    looked_into = {path[:n] for path, _ in details for n in range(len(path))}
+    looked_into |= {path for path, detail in details if detail["type"] == "value_error"}
+    values: dict[Path, list[ErrorDetails]] = {}
+    for path, detail in details:
+        if _is_of_a_value(detail) and not (path in looked_into and detail["type"].endswith("_type")):
+            values.setdefault(path, []).append(detail)
+    for path, detail in details:
+        if not _is_of_a_value(detail):
+            yield _problem(path, detail, schema)
+        elif path in values:
+            alternatives = values.pop(path)
+            yield Problem(path, f"should be {_either(map(_right, alternatives))}, found {_short(detail['input'])}")
+
+
+def _path(loc: Path, schema: Any, data: Any) -> Path:
+    """The place in the YAML, no deeper than it goes: one value may stand for several settings."""
+    path, _ = _follow(schema, loc)
+    for n, part in enumerate(path):
+        if not isinstance(data, Mapping | list):
+            return path[:n]
+        there = part in data if isinstance(data, Mapping) else isinstance(part, int) and part < len(data)
+        data = data[part] if there else {}  # type: ignore[index]
+    return path
+
+
+def _follow(annotation: Any, loc: Path) -> tuple[Path, Any]:
+    """The YAML path of a place, which has a part more for each union on the way, and the type of what is there."""
     path: list[str | int] = []
-    for n, part in enumerate(loc):
-        if (isinstance(data, Mapping) and part in data) or (isinstance(data, list) and isinstance(part, int)):
-            data = data[part]  # type: ignore[index]
-        elif n < len(loc) - 1 or not isinstance(data, Mapping):
-            continue
-        path.append(part)
-    return tuple(path)
+    for part in loc:
+        members = _members(annotation)
+        if len(members) > 1:
+            annotation = next((member for member in members if _is_named(member, part)), None)
+        else:
+            path.append(part)
+            annotation = _inside(members[0], part)
+    return tuple(path), _bare(annotation)
 
 
-def _sentence(detail: Any, path: Path, schema: type[BaseModel], data: Any) -> str:
-    kind: str = detail["type"]
-    message: str = detail["msg"]
+def _members(annotation: Any) -> list[Any]:
+    """The alternatives of a union, null apart, or the annotation itself."""
+    bare = _bare(annotation)
+    if get_origin(bare) in (Union, types.UnionType):
+        return [member for member in get_args(bare) if member is not types.NoneType]
+    return [annotation]
+
+
+def _bare(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _is_named(member: Any, name: str | int) -> bool:
+    """Whether an alternative of a union is the one that pydantic calls `name`."""
+    if get_origin(member) is Annotated and Tag(str(name)) in get_args(member)[1:]:
+        return True
+    bare = _bare(member)
+    return str(name).partition("[")[0] == getattr(get_origin(bare) or bare, "__name__", None)
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    """The type of what lies under `part`; None where that is not known."""
+    bare = _bare(annotation)
+    if isinstance(bare, type) and issubclass(bare, BaseModel):
+        field = bare.model_fields.get(str(part))
+        return field.annotation if field else None
+    return get_args(bare)[-1] if get_origin(bare) in (dict, list) else None
+
+
+def _is_of_a_value(detail: ErrorDetails) -> bool:
+    """Whether pydantic says what the value should be."""
+    return detail["msg"].startswith("Input should be ") and detail["loc"][-1:] != (KEY,)
+
+
+def _problem(path: Path, detail: ErrorDetails, schema: type[BaseModel]) -> Problem:
+    """A mistake that is not one of a value alone."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    path = path[:-1] if path[-1:] == (KEY,) else path
+    if kind == "invalid_key" or (detail["loc"][-1:] == (KEY,) and kind == "string_type"):
+        return Problem(path, f"the key should be text, found {_short(detail['input'])}")
     if kind == "missing":
-        return "is missing"
+        return Problem(path, "is missing")
     if kind == "extra_forbidden":
-        known = _keys(schema, path[:-1], data)
-        return f"unknown key{did_you_mean(str(path[-1]), known)}"
+        _, there = _follow(schema, detail["loc"][:-1])
+        return Problem(path, f"unknown key{did_you_mean(str(path[-1]), there.model_fields)}")
     if kind == "value_error":
-        return str(detail["ctx"]["error"])
-    if kind.startswith("union_tag") or kind in ("kind", "unit", "source"):
-        return message
-    message = message.removeprefix("Input ").replace("a valid integer", "an integer").replace("valid ", "")
-    message = message.split(" or instance of ")[0].split(" or object to ")[0]
-    return f"{message}, found {_short(detail['input'])}"
+        return Problem(path, str(context["error"]))
+    if kind == CHOICE:
+        return _unchosen(path, detail["input"], context)
+    if kind in ("too_short", "string_too_short"):
+        least, unit = context["min_length"], "character" if kind.startswith("string") else "entry"
+        return Problem(path, "should not be empty" if least == 1 else f"should have {least} {unit}s or more")
+    return Problem(path, f"{detail['msg']}, found {_short(detail['input'])}")
+
+
+def _unchosen(path: Path, data: Any, context: Mapping[str, Any]) -> Problem:
+    """The value that decides between alternatives is missing or none of them."""
+    values = context["values"]
+    *parents, key = context["key"].split(".")
+    for part in [*parents, key]:
+        if not isinstance(data, Mapping):
+            return Problem(path, f"should be a dictionary, found {_short(data)}")
+        path = (*path, part)
+        if part not in data:
+            return Problem(path, f"is missing; one of {values}{context['instead']}" if part == key else "is missing")
+        data = data[part]
+    return Problem(path, f"should be one of {values}, found {_short(data)}{_near(str(data), values.split(', '))}")
+
+
+def _right(detail: ErrorDetails) -> str:
+    """What a value should be, in fewer words than pydantic's."""
+    message = detail["msg"].removeprefix("Input should be ").replace("a valid integer", "an integer")
+    return message.replace("valid ", "").split(" or instance of ")[0].split(" or object to ")[0]
+
+
+def _either(words: Iterable[str]) -> str:
+    *first, last = dict.fromkeys(words)
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _short(value: Any) -> str:
@@ -59,47 +168,3 @@ def _short(value: Any) -> str:
         return "nothing (null)"
     shown = repr(value)
     return (shown if len(shown) <= 60 else shown[:57] + "...") + f" ({type(value).__name__})"
-
-
-def _keys(annotation: Any, path: Path, data: Any) -> list[str]:
-    """The keys that the schema knows at `path`, choosing the branches of unions by the data."""
-    models = [model for model in _models(annotation) if _fits(model, data)]
-    if not path:
-        return [key for model in models for key in model.model_fields]
-    inner = data[path[0]]
-    for model in models:
-        if path[0] in model.model_fields:
-            return _keys(model.model_fields[str(path[0])].annotation, path[1:], inner)
-    values = [get_args(member)[-1] for member in _members(annotation) if get_origin(member) in (dict, list)]
-    return [key for value in values for key in _keys(value, path[1:], inner)]
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """The alternatives of a union, or the annotation itself."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        yield from _members(get_args(annotation)[0])
-    elif origin in (Union, types.UnionType):
-        for member in get_args(annotation):
-            yield from _members(member)
-    else:
-        yield annotation
-
-
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    return [member for member in _members(annotation) if isinstance(member, type) and issubclass(member, BaseModel)]
-
-
-def _fits(model: type[BaseModel], data: Any) -> bool:
-    """Whether every literal that tells models apart, here or one level down, is the one in the data."""
-    if not isinstance(data, Mapping):
-        return True
-    for name, field in model.model_fields.items():
-        if name not in data:
-            continue
-        if get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1:
-            if data[name] not in get_args(field.annotation):
-                return False
-        elif any(not _fits(inner, data[name]) for inner in _models(field.annotation)[:1]):
-            return False
-    return True

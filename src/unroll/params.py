@@ -1,30 +1,27 @@
 """params.yaml: the schema, put together from the settings that stand beside each component."""
 
-import re
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Tag, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
-from unroll.kinds import SCRATCH
+from unroll.kinds import KindName
 from unroll.kinds.combination.settings import CombinationSettings
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
-from unroll.mistakes import did_you_mean, readable
+from unroll.mistakes import Problem, did_you_mean, problems
 from unroll.nn.device import ComputeSettings
-from unroll.settings import Settings
+from unroll.references import reference_problems
+from unroll.settings import Seed, Settings, choice
 from unroll.text.settings import DatasetSettings
 from unroll.text.sources import AnyCorpus
 from unroll.training.settings import TrainSettings
-
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}, "ngram": {"text"}}
 
 
 class LanguageModelTraining(LanguageModelBatches, TrainSettings):
@@ -42,7 +39,7 @@ class TrainedRun(Settings):
     """Name of an entry of `datasets`."""
     init: str
     """`scratch`, or the run whose weights training starts from."""
-    seed: int = Field(ge=0)
+    seed: Seed
     """Decides first weights, dropout and the order of the data."""
 
 
@@ -72,22 +69,11 @@ class NgramRun(TrainedRun):
     evaluate: LanguageModelEvaluation
 
 
-def _kind(run: Any) -> str | None:
-    if isinstance(run, Mapping):
-        model = run.get("model")
-        return str(model.get("kind")) if isinstance(model, Mapping) else None
-    return str(run.model.kind)
-
-
 Run = Annotated[
     Annotated[LanguageModelRun, Tag("language_model")]
     | Annotated[Seq2SeqRun, Tag("seq2seq")]
     | Annotated[NgramRun, Tag("ngram")],
-    Discriminator(
-        _kind,
-        custom_error_type="kind",
-        custom_error_message="model.kind should be one of language_model, seq2seq, ngram",
-    ),
+    choice("model.kind", *get_args(KindName)),
 ]
 
 
@@ -95,6 +81,7 @@ class Combination(CombinationSettings):
     """Several runs decoded as one."""
 
     evaluate: PairEvaluation
+    """How hypotheses are searched for and scored."""
 
 
 class Params(Settings):
@@ -125,14 +112,13 @@ def entry(section: str, entries: Mapping[str, T], name: str) -> T:
 def load(path: Path = Path("params.yaml")) -> Params:
     """Read and check params.yaml as a whole; raises `UserError` with every mistake in it, a line each."""
     data = _parse(path)
-    problems = [*_name_problems(data), *_reference_problems(data)]
+    found = list(reference_problems(data))
     try:
         params = Params.model_validate(data)
     except ValidationError as error:
-        problems = [*readable(error, Params, data), *problems]
-    if problems:
-        # A number that stands for several settings may be wrong in each of them.
-        raise UserError(f"{path.name}: {problem}" for problem in dict.fromkeys(problems))
+        found = [*problems(error, Params, data), *found]
+    if found:
+        raise UserError(f"{path.name}: {line}" for line in _told_once(found))
     return params
 
 
@@ -144,158 +130,24 @@ def _parse(path: Path) -> Any:
         raise UserError(
             f"{path}: there is no such file; run this in the project's folder, or copy one of presets/"
         ) from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{where}: {error.problem or error.context}") from None
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # the last two: numbers and nesting beyond all measure
         raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _entries(data: Any, section: str) -> dict[Any, Any]:
-    """The entries of a section as far as they are there; the schema complains about the rest."""
-    entries = data.get(section) if isinstance(data, Mapping) else None
-    return dict(entries) if isinstance(entries, Mapping) else {}
-
-
-def _name_problems(data: Any) -> Iterator[str]:
-    """Names that DVC or a shell cannot bear."""
-    for section in ("corpora", "datasets", "runs", "combinations"):
-        for name in _entries(data, section):
-            if not NAME.fullmatch(str(name)):
-                yield (
-                    f"{section}.{name}: a name may have letters, digits, - and _ and begins with a letter, "
-                    "since it becomes a folder and a DVC stage"
-                )
-
-
-def _init_problems(runs: Mapping[Any, Any]) -> Iterator[str]:
-    """Starts that are no run, or come back to where they began."""
-    starts = {name: run.get("init") for name, run in runs.items() if isinstance(run, Mapping)}
-    if SCRATCH in runs:
-        yield f"runs.{SCRATCH}: no run may be called {SCRATCH}: `init: {SCRATCH}` starts from no run"
-    for name, init in starts.items():
-        if not isinstance(init, str) or init == SCRATCH:
-            continue
-        if init not in runs:
-            yield f"runs.{name}.init: there is no run {init!r}{did_you_mean(init, [SCRATCH, *runs])}"
-            continue
-        seen = [name]
-        while init in starts and init not in seen:
-            seen.append(init)
-            init = starts[init]
-        if init == name:
-            yield f"runs.{name}.init: {' starts from '.join([*seen, name])}; one of them should start from {SCRATCH}"
-
-
-def _unit_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
-    """Runs that cannot read a unit, lack or have what spells rare words, or ask for what a unit has not."""
-    units = [str(field["unit"]) for field in fields.values() if isinstance(field, Mapping) and "unit" in field]
-    kind, dataset, spelling = _kind(run), run["dataset"], _entries(run, "model").get("spelling")
-    if "hybrid" not in units:
-        if kind == "language_model" and spelling is not None and units:
-            yield (
-                f"runs.{name}.model.spelling: belongs to a dataset of unit hybrid, whose rare words are spelled; "
-                f"{dataset!r} has unit {', '.join(units)}"
-            )
-    elif kind == "language_model":
-        if spelling is None:
-            yield (
-                f"runs.{name}.model.spelling: is missing; rare words of {dataset!r}, of unit hybrid, are read and "
-                "written by character models: {embedding: SIZE, hidden: SIZE}"
-            )
-    elif kind == "seq2seq":
-        if _entries(run, "model").get("pointer") is None:
-            yield (
-                f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are written by copying them from the "
-                "source; state model.pointer, or take another unit"
-            )
-    elif kind in FIELDS:
-        yield (
-            f"runs.{name}.dataset: rare words of {dataset!r}, of unit hybrid, are read and written by character "
-            f"models, which kind: language_model has and kind: {kind} has not; take another unit"
-        )
-    if kind == "seq2seq" and _entries(run, "model").get("pointer") == "switch" and units and "hybrid" not in units:
-        yield (
-            f"runs.{name}.model.pointer: switch copies words that the vocabulary lacks, which unit hybrid keeps; "
-            f"{dataset!r} has unit {' and '.join(sorted(set(units)))}; take hybrid, or pointer: mixture"
-        )
-    if _entries(run, "train").get("sampling") is not None and units and "subword" not in units:
-        yield (
-            f"runs.{name}.train.sampling: draws other pieces of words, and {dataset!r} has the unit "
-            f"{' and '.join(sorted(set(units)))}; it needs subword"
-        )
-    if _entries(run, "evaluate").get("replace_unknown") is True and set(units) - {"word"}:
-        yield (
-            f"runs.{name}.evaluate.replace_unknown: puts words of the source in place of unknown ones, and {dataset!r} "
-            f"has the unit {' and '.join(sorted(set(units)))}; it needs word"
-        )
-
-
-def _sharing_problems(name: str, run: Mapping[Any, Any], fields: Mapping[Any, Any]) -> Iterator[str]:
-    """What reads source and target by the same ids, on a dataset that has two vocabularies."""
-    if any(isinstance(field, Mapping) and "share" in field for field in fields.values()):
-        return
-    for key in ("pointer", "candidates"):
-        if _kind(run) == "seq2seq" and _entries(run, "model").get(key) is not None:
-            yield (
-                f"runs.{name}.model.{key}: needs a dataset whose fields share a vocabulary, and {run['dataset']!r} "
-                "has two"
-            )
-
-
-def _combination_problems(data: Any) -> Iterator[str]:
-    """Combinations of runs that are not there, or do not go together."""
-    runs = _entries(data, "runs")
-    for name, entry in _entries(data, "combinations").items():
-        where, dataset = f"combinations.{name}", entry.get("dataset") if isinstance(entry, Mapping) else None
-        if name in runs:
-            yield f"{where}: there is a run of this name, too; their results would share a folder"
-        if isinstance(dataset, str) and dataset not in _entries(data, "datasets"):
-            yield f"{where}.dataset: there is no dataset {dataset!r}{did_you_mean(dataset, _entries(data, 'datasets'))}"
-        listed = entry.get("runs") if isinstance(entry, Mapping) else None
-        members = [(f"{where}.runs", run, {"seq2seq"}) for run in (listed if isinstance(listed, list) else [])]
-        partners = [(key, _entries(entry, key).get("run")) for key in ("fusion", "rescoring")]
-        members += [
-            (f"{where}.{key}.run", run, {"language_model", "ngram"}) for key, run in partners if run is not None
-        ]
-        for place, run, kinds in members:
-            yield from _member_problems(place, run, kinds, runs, dataset)
-
-
-def _member_problems(place: str, name: Any, kinds: Set[str], runs: Mapping[Any, Any], dataset: Any) -> Iterator[str]:
-    if name not in runs:
-        yield f"{place}: there is no run {name!r}{did_you_mean(str(name), runs)}"
-    elif _kind(runs[name]) not in kinds:
-        yield f"{place}: {name!r} is a {_kind(runs[name])}; should be a {' or '.join(sorted(kinds))}"
-    elif kinds == {"seq2seq"} and runs[name].get("dataset") != dataset:
-        yield f"{place}: {name!r} is of dataset {runs[name].get('dataset')!r}, not {dataset!r}"
-
-
-def _reference_problems(data: Any) -> Iterator[str]:
-    """Entries that name another entry which is not there or does not fit."""
-    corpora, datasets = _entries(data, "corpora"), _entries(data, "datasets")
-    for name, dataset in datasets.items():
-        corpus = dataset.get("corpus") if isinstance(dataset, Mapping) else None
-        if isinstance(corpus, str) and corpus not in corpora:
-            yield f"datasets.{name}.corpus: there is no corpus {corpus!r}{did_you_mean(corpus, corpora)}"
-    yield from _init_problems(_entries(data, "runs"))
-    yield from _combination_problems(data)
-    for name, run in _entries(data, "runs").items():
-        dataset = run.get("dataset") if isinstance(run, Mapping) else None
-        if not isinstance(dataset, str):
-            continue
-        if dataset not in datasets:
-            yield f"runs.{name}.dataset: there is no dataset {dataset!r}{did_you_mean(dataset, datasets)}"
-            continue
-        fields = _entries(datasets[dataset], "fields")
-        yield from _unit_problems(name, run, fields)
-        needed = FIELDS.get(_kind(run) or "", set(fields))
-        yield from _sharing_problems(name, run, fields)
-        if fields and set(fields) != needed:
-            yield (
-                f"runs.{name}.dataset: {dataset!r} has the fields {', '.join(fields)}; "
-                f"a {_kind(run)} needs {', '.join(sorted(needed))}"
-            )
+def _told_once(found: Iterable[Problem]) -> Iterator[str]:
+    """A line a mistake; what entries of a section have in common, as those that share a block, is told of the first."""
+    alike: dict[Any, list[Problem]] = {}
+    for problem in found:
+        section, rest = problem.path[:1], problem.path[2:]
+        alike.setdefault((section, rest, len(problem.path) > 1, problem.sentence), []).append(problem)
+    for first, *others in alike.values():
+        also = ", ".join(dict.fromkeys(str(other.path[1]) for other in others if other.path[1] != first.path[1]))
+        yield first.told() + (f" (the same in {also})" if also else "")

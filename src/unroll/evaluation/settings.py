@@ -6,21 +6,24 @@ from pydantic import Field, model_validator
 
 from unroll.evaluation.words import language_code
 from unroll.kinds.seq2seq.settings import DecodeSettings
-from unroll.settings import Settings
+from unroll.settings import Count, Seed, Settings
+
+BASELINES = ("copy", "nearest", "first_sentence", "first_12_words")
+"""Rows of the comparison that need no run."""
 
 
 class LanguageModelEvaluation(Settings):
     """How a language model is shown at work; its measures need no settings."""
 
-    samples: int = Field(default=10, ge=1)
+    samples: int = Field(default=10, ge=1, le=10_000)
     """Texts to generate."""
-    sample_tokens: int = Field(default=200, ge=1)
+    sample_tokens: Count = 200
     """Tokens that a generated text has at most, its prompt not counted."""
     temperature: float = Field(default=0.8, gt=0)
     """Logits are divided by it: below 1 likely tokens become likelier."""
     prompts: list[str] = Field(default=[""], min_length=1)
     """What the generated texts begin with, used in turn; an empty one leaves the model free."""
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Decides the generated texts and the real ones beside them."""
 
 

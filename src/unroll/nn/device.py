@@ -22,7 +22,7 @@ class ComputeSettings(Settings):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1_024)
     """CPU threads of one stage; the same number gives the same bits."""
 
 

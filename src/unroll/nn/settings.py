@@ -1,10 +1,11 @@
 """Settings that several kinds of model share: cells, stacks of them, dropout."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
-from unroll.settings import Settings
+from unroll.settings import Layers, Settings, Width, rule
 
 CellName = Literal["elman", "jordan", "lstm", "gru"]
 ActivationName = Literal["tanh", "relu", "relu6", "crelu", "elu", "softplus", "softsign", "sigmoid"]
@@ -26,44 +27,48 @@ class CellSettings(Settings):
     layer_norm: bool = False
     """Normalise what enters each gate, Ba et al. (2016). Slower: the library's fused layers do not have it."""
 
-    @model_validator(mode="after")
-    def _options_of_the_cell(self) -> Self:
-        own = {"activation": {"elman", "jordan"}, "output_activation": {"jordan"}, "peepholes": {"lstm"}}
-        for name, cells in own.items():
-            if self.cell not in cells and getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"`{name}` belongs to cell: {' and '.join(sorted(cells))}, not {self.cell}")
-        return self
+    belongs: ClassVar = {
+        "activation": ("cell", ("elman", "jordan")),
+        "output_activation": ("cell", ("jordan",)),
+        "peepholes": ("cell", ("lstm",)),
+    }
 
 
 class StackSettings(CellSettings):
     """Recurrent layers, one upon the other."""
 
-    hidden: int = Field(ge=1)
+    hidden: Width
     """Size of the hidden state of each layer."""
-    layers: int = Field(default=1, ge=1)
+    layers: Layers = 1
     """Recurrent layers, one upon the other."""
-    output: int | None = Field(default=None, ge=1)
+    output: Width | None = None
     """Width of each layer's output (`cell: jordan`); null: `hidden`."""
-    projection: int | None = Field(default=None, ge=1)
+    projection: Width | None = None
     """Width to which each layer's output is projected, Sak et al. (2014) (`cell: lstm`); null: none."""
-    residual_from: int | None = Field(default=None, ge=2)
+    residual_from: Annotated[Layers, Field(ge=2)] | None = None
     """First layer, counted from 1, whose input is added to its output; null: none."""
 
-    @model_validator(mode="after")
-    def _sizes_of_the_cell(self) -> Self:
-        if self.output is not None and self.cell != "jordan":
-            raise ValueError(f"`output` belongs to cell: jordan, not {self.cell}")
-        if self.projection is not None and self.cell != "lstm":
-            raise ValueError(f"`projection` belongs to cell: lstm, not {self.cell}")
-        if self.projection is not None and self.projection >= self.hidden:
-            raise ValueError(f"`projection` should be smaller than `hidden`, {self.hidden}; found {self.projection}")
+    belongs: ClassVar = {"output": ("cell", ("jordan",)), "projection": ("cell", ("lstm",))}
+
+    @rule
+    def _projection_is_smaller(self) -> Iterator[str]:
+        if self.cell == "lstm" and self.projection is not None and self.projection >= self.hidden:
+            yield f"`projection` should be smaller than `hidden`, {self.hidden}; found {self.projection}"
+
+    @rule
+    def _crelu_has_two_halves(self) -> Iterator[str]:
         if self.activation == "crelu" and self.hidden % 2:
-            raise ValueError(f"`activation: crelu` gives two units each; `hidden` should be even, found {self.hidden}")
+            yield f"`activation: crelu` gives two units each; `hidden` should be even, found {self.hidden}"
+
+    @rule
+    def _crelu_has_two_halves_of_output(self) -> Iterator[str]:
         if self.output_activation == "crelu" and (self.output or self.hidden) % 2:
-            raise ValueError("`output_activation: crelu` gives two units each; the output's width should be even")
+            yield "`output_activation: crelu` gives two units each; the output's width should be even"
+
+    @rule
+    def _residual_layer_is_there(self) -> Iterator[str]:
         if self.residual_from is not None and self.residual_from > self.layers:
-            raise ValueError(f"`residual_from` should be one of the {self.layers} layers, found {self.residual_from}")
-        return self
+            yield f"`residual_from` should be one of the {self.layers} layers, found {self.residual_from}"
 
 
 class DropoutSettings(Settings):

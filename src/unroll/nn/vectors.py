@@ -8,11 +8,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from unroll.errors import UserError
 from unroll.files import sha256
-from unroll.settings import Settings
+from unroll.settings import PathName, Settings, Sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 class VectorSettings(Settings):
     """A file of vectors, known by its hash: another content is another experiment."""
 
-    path: str
+    path: PathName
     """Text or gz: a token and its numbers a line, parted by spaces; a first line with two numbers is skipped."""
-    sha256: str = Field(pattern="[0-9a-f]{64}")
+    sha256: Sha256
     """Of the file, as `sha256sum` prints it."""
 
 

@@ -1,11 +1,11 @@
 """`datasets.NAME` of params.yaml: a corpus seen through vocabularies."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, Tag
 
-from unroll.settings import Settings
+from unroll.settings import Count, Settings, choice, rule
 from unroll.text.units.char import CharSettings
 from unroll.text.units.hybrid import HybridSettings
 from unroll.text.units.subword import SubwordSettings
@@ -13,6 +13,7 @@ from unroll.text.units.syllable import SyllableSettings
 from unroll.text.units.word import WordSettings
 
 UnitSettings = CharSettings | WordSettings | SubwordSettings | SyllableSettings | HybridSettings
+UNITS = ("char", "word", "subword", "syllable", "hybrid")
 FIELD_SETS = ({"text"}, {"source", "target"})
 
 
@@ -49,11 +50,9 @@ class SharedField(_Column):
 
 
 def _branch(field: Any) -> str | None:
-    if isinstance(field, SharedField):
-        return "shared"
-    if not isinstance(field, Mapping):
-        return getattr(field, "unit", None)
-    return "shared" if "share" in field else str(field.get("unit"))
+    there = field if isinstance(field, Mapping) else getattr(field, "__dict__", {})
+    unit = "shared" if "share" in there else there.get("unit")
+    return unit if isinstance(unit, str) else None
 
 
 FieldSettings = Annotated[
@@ -63,12 +62,7 @@ FieldSettings = Annotated[
     | Annotated[SyllableField, Tag("syllable")]
     | Annotated[HybridField, Tag("hybrid")]
     | Annotated[SharedField, Tag("shared")],
-    Discriminator(
-        _branch,
-        custom_error_type="unit",
-        custom_error_message="a field has either `unit`, one of char, word, subword, syllable, hybrid, "
-        "or `share` with another field",
-    ),
+    choice("unit", *UNITS, tag=_branch, instead=", or in its place `share` with another field"),
 ]
 
 
@@ -79,27 +73,29 @@ class DatasetSettings(Settings):
     """Name of an entry of `corpora`."""
     fields: dict[str, FieldSettings]
     """What is read of each row, and how."""
-    max_length: int = Field(ge=1)
+    max_length: Count
     """Ids, its end apart, that a training row may have, and the source of any pair that is not tested."""
 
-    @model_validator(mode="after")
-    def _fields_fit(self) -> Self:
+    @rule
+    def _fields_are_text_or_pairs(self) -> Iterator[str]:
         if set(self.fields) not in FIELD_SETS:
             found = ", ".join(self.fields) or "none"
-            raise ValueError(f"fields should be `text` alone, or `source` and `target`; found {found}")
+            yield f"fields should be `text` alone, or `source` and `target`; found {found}"
+
+    @rule
+    def _shared_vocabularies_are_there(self) -> Iterator[str]:
         for name, field in self.fields.items():
             if not isinstance(field, SharedField):
                 continue
             if field.share == name:
-                raise ValueError(f"fields.{name}: it cannot share its own vocabulary; state a `unit`")
-            if field.share not in self.fields:
-                raise ValueError(f"fields.{name}: `share` should name another field; there is no '{field.share}'")
-            if isinstance(self.fields[field.share], SharedField):
-                raise ValueError(
+                yield f"fields.{name}: it cannot share its own vocabulary; state a `unit`"
+            elif field.share not in self.fields:
+                yield f"fields.{name}: `share` should name another field; there is no '{field.share}'"
+            elif isinstance(self.fields[field.share], SharedField):
+                yield (
                     f"fields.{name}: it shares the vocabulary of '{field.share}', which has none of its own; "
                     "one of the two needs a `unit`"
                 )
-        return self
 
     @property
     def owners(self) -> dict[str, str]:

@@ -1,23 +1,11 @@
 """Settings of training that every kind trained by gradient shares."""
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unroll.settings import Settings
-
-_OWN = {
-    "momentum": ("optimizer", {"sgd"}),
-    "beta1": ("optimizer", {"adam", "adamw"}),
-    "beta2": ("optimizer", {"adam", "adamw"}),
-    "trigger": ("optimizer", {"nt-asgd"}),
-    "decay": ("schedule", {"exponential", "plateau"}),
-    "decay_every": ("schedule", {"exponential"}),
-    "decay_after": ("schedule", {"exponential"}),
-    "staircase": ("schedule", {"exponential"}),
-    "plateau": ("schedule", {"plateau"}),
-}
-"""Keys that belong to one value of another key."""
+from unroll.settings import Count, Settings, rule
 
 
 class TrainSettings(Settings):
@@ -34,7 +22,7 @@ class TrainSettings(Settings):
     """Decay of Adam's running mean of gradients."""
     beta2: float = Field(default=0.999, gt=0, lt=1)
     """Decay of Adam's running mean of squared gradients."""
-    trigger: int = Field(default=5, ge=1)
+    trigger: Count = 5
     """nt-asgd averages once a validation is worse than the best of those more than so many before it."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Of matrices, not of biases: `adamw` shrinks weights by lr times it, the others add it times w to the gradient."""
@@ -51,29 +39,37 @@ class TrainSettings(Settings):
     """Epochs before the decay begins."""
     staircase: bool = True
     """Decay at once at the end of each `decay_every`; false: a little with each update."""
-    plateau: int = Field(default=1, ge=1)
+    plateau: Count = 1
     """Validations in a row without a new best one after which the rate is multiplied by `decay`."""
     clip: float | None = Field(default=None, gt=0)
     """Largest global norm of the gradient; null for no clipping."""
-    epochs: int | None = Field(default=None, ge=1)
+    epochs: Count | None = None
     """Budget in passes over the training split."""
-    steps: int | None = Field(default=None, ge=1)
+    steps: Count | None = None
     """Budget in updates."""
     minutes: float | None = Field(default=None, gt=0)
     """Budget in minutes, validation included. Not the same twice: `cost.steps` says which `steps` repeat it."""
-    validate_every: int | None = Field(default=None, ge=1)
+    validate_every: Count | None = None
     """Updates between validations; null for once an epoch."""
-    patience: int | None = Field(default=None, ge=1)
+    patience: Count | None = None
     """Stop after this many validations in a row without a new best one; null for never."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    belongs: ClassVar = {
+        "momentum": ("optimizer", ("sgd",)),
+        "beta1": ("optimizer", ("adam", "adamw")),
+        "beta2": ("optimizer", ("adam", "adamw")),
+        "trigger": ("optimizer", ("nt-asgd",)),
+        "decay": ("schedule", ("exponential", "plateau")),
+        "decay_every": ("schedule", ("exponential",)),
+        "decay_after": ("schedule", ("exponential",)),
+        "staircase": ("schedule", ("exponential",)),
+        "plateau": ("schedule", ("plateau",)),
+    }
+
+    @rule
+    def _one_budget(self) -> Iterator[str]:
         if sum(budget is not None for budget in (self.epochs, self.steps, self.minutes)) != 1:
-            raise ValueError("state one budget: `epochs`, `steps` or `minutes`")
-        for key, (owner, values) in _OWN.items():
-            if getattr(self, owner) not in values and getattr(self, key) != type(self).model_fields[key].default:
-                raise ValueError(f"`{key}` belongs to {owner}: {' and '.join(sorted(values))}")
-        return self
+            yield "state one budget: `epochs`, `steps` or `minutes`"
 
     @property
     def open_ended(self) -> bool:

@@ -1,10 +1,10 @@
 """Settings of what is made of several finished runs: `combinations.NAME`, but for how it is evaluated."""
 
-from typing import Self
+from collections.abc import Iterator
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unroll.settings import Settings
+from unroll.settings import Settings, rule
 
 
 class LanguageModelShare(Settings):
@@ -29,10 +29,12 @@ class CombinationSettings(Settings):
     rescoring: LanguageModelShare | None = None
     """Any language model, whose log-probability of the whole text ranks the hypotheses of the beam anew."""
 
-    @model_validator(mode="after")
-    def _several(self) -> Self:
+    @rule
+    def _each_run_once(self) -> Iterator[str]:
         if len(set(self.runs)) < len(self.runs):
-            raise ValueError("`runs` names a run twice")
+            yield "`runs` names a run twice"
+
+    @rule
+    def _several(self) -> Iterator[str]:
         if len(self.runs) == 1 and self.fusion is None and self.rescoring is None:
-            raise ValueError("combines nothing: name a second run, `fusion` or `rescoring`")
-        return self
+            yield "combines nothing: name a second run, `fusion` or `rescoring`"

@@ -1,12 +1,13 @@
 """Settings of recurrent language models."""
 
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 
 from unroll.nn.settings import Dropout, DropoutSettings, Share, StackSettings
 from unroll.nn.vectors import VectorSettings
-from unroll.settings import Settings
+from unroll.settings import Count, Settings, Width, rule
 from unroll.text.sampling import SamplingSettings
 
 
@@ -17,9 +18,9 @@ def _none(value: Any) -> Any:
 class SpellingSettings(Settings):
     """The character models of a dataset of unit hybrid, an LSTM layer each: one reads rare words, one writes them."""
 
-    embedding: int = Field(ge=1)
+    embedding: Width
     """Size of a character's vector."""
-    hidden: int = Field(ge=1)
+    hidden: Width
     """Size of the hidden state of each."""
 
 
@@ -27,7 +28,7 @@ class LanguageModelSettings(StackSettings):
     """`runs.RUN.model` of a recurrent language model."""
 
     kind: Literal["language_model"]
-    embedding: Annotated[Annotated[int, Field(ge=1)] | None, BeforeValidator(_none)]
+    embedding: Annotated[Width | None, BeforeValidator(_none)]
     """Size of a token's input vector; `none` for one-hot input, a unit for each token of the vocabulary."""
     vectors: VectorSettings | None = None
     """Vectors to begin with instead of random ones."""
@@ -40,18 +41,18 @@ class LanguageModelSettings(StackSettings):
     bidirectional: bool = False
     """Not for language models: it stands here for the error that says why."""
 
-    @model_validator(mode="after")
-    def _legal(self) -> Self:
+    @rule
+    def _sees_the_past_alone(self) -> Iterator[str]:
         if self.bidirectional:
-            raise ValueError(
+            yield (
                 "`bidirectional` lets a language model see the very tokens that it is to predict: its loss would go "
                 "to zero and mean nothing; encoders (kind: seq2seq) read in both directions"
             )
-        if self.embedding is None and (self.tied or self.vectors or self.dropout.words or self.spelling):
-            raise ValueError(
-                "`tied`, `vectors`, `dropout.words` and `spelling` need embeddings, and there are none: one-hot input"
-            )
-        return self
+
+    @rule
+    def _has_embeddings(self) -> Iterator[str]:
+        if self.embedding is None and (self.tied or self.vectors or self.spelling or self.dropout.words):
+            yield "`tied`, `vectors`, `dropout.words` and `spelling` need embeddings, and there are none: one-hot input"
 
 
 class LanguageModelBatches(SamplingSettings):
@@ -59,9 +60,9 @@ class LanguageModelBatches(SamplingSettings):
 
     context: Literal["stream", "text"]
     """`stream`: all texts one after the other, the state carried on; `text`: each text alone."""
-    batch_size: int = Field(ge=1)
+    batch_size: Count
     """Parallel parts of the stream, or texts in a batch."""
-    bptt: int | None = Field(default=None, ge=1)
+    bptt: Count | None = None
     """Steps of truncated backpropagation through time (`context: stream`)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded positions are computed and masked, or not computed at all (`context: text`)."""
@@ -72,12 +73,9 @@ class LanguageModelBatches(SamplingSettings):
     change_penalty: float = Field(default=0.0, ge=0)
     """β of Merity et al. (2018): of the mean square change of the top layer's output from step to step."""
 
-    @model_validator(mode="after")
-    def _one_context(self) -> Self:
+    belongs: ClassVar = {"bptt": ("context", ("stream",)), "padding": ("context", ("text",))}
+
+    @rule
+    def _stream_has_segments(self) -> Iterator[str]:
         if self.context == "stream" and self.bptt is None:
-            raise ValueError("context: stream needs `bptt`, the steps of truncated backpropagation")
-        if self.context == "text" and self.bptt is not None:
-            raise ValueError("`bptt` belongs to context: stream; with context: text a text is one piece")
-        if self.context == "stream" and self.padding == "pack":
-            raise ValueError("`padding: pack` belongs to context: text; a stream has no padding to leave out")
-        return self
+            yield "context: stream needs `bptt`, the steps of truncated backpropagation"

@@ -11,7 +11,7 @@ class NgramSettings(Settings):
     """`runs.RUN.model` of an n-gram model."""
 
     kind: Literal["ngram"]
-    order: int = Field(ge=1)
+    order: int = Field(ge=1, le=100)
     """Tokens of the longest n-gram: a token is predicted from `order` - 1 before it."""
 
 

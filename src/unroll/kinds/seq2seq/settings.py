@@ -1,11 +1,12 @@
 """Settings of encoder-decoder models."""
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from unroll.nn.settings import CellSettings, Dropout, DropoutSettings, Share
-from unroll.settings import Settings
+from unroll.settings import Count, Layers, Seed, Settings, Width, rule
 from unroll.text.sampling import SamplingSettings
 
 
@@ -13,24 +14,24 @@ class Seq2SeqSettings(CellSettings):
     """`runs.RUN.model` of an encoder-decoder."""
 
     kind: Literal["seq2seq"]
-    embedding: int = Field(ge=1)
+    embedding: Width
     """Size of a token's input vector."""
-    hidden: int = Field(ge=2, multiple_of=2)
+    hidden: Annotated[Width, Field(multiple_of=2)]
     """Size of the decoder's state; each direction of the encoder has half of it."""
-    encoder_layers: int = Field(default=1, ge=1)
+    encoder_layers: Layers = 1
     """Layers of the encoder."""
     encoder_directions: Literal["both", "first", "one"] = "both"
     """Layers of the encoder that read in both directions: all, the first alone (Wu et al., 2016), or none."""
-    decoder_layers: int = Field(default=1, ge=1)
+    decoder_layers: Layers = 1
     """Layers of the decoder."""
-    residual_from: int | None = Field(default=None, ge=2)
+    residual_from: Annotated[Layers, Field(ge=2)] | None = None
     """First layer of encoder and decoder, counted from 1, whose input is added to its output; null: none."""
     bridge: Literal["last", "mean", "zero"] = "last"
     """What the decoder starts from: the encoder's last outputs, their mean, or nothing."""
     attention: Literal["additive", "dot", "general", "multi-head"] = "general"
     """How a decoder state is matched with the source: Bahdanau's additive, Luong's dot and general scores, or several
     scaled dot products (Vaswani et al., 2017)."""
-    heads: int = Field(default=4, ge=1)
+    heads: Width = 4
     """Of `attention: multi-head`."""
     attend: Literal["every", "first", "top"] = "every"
     """Decoder layers that look at the source: each; the bottom one, for all above it (Wu et al., 2016); the top one."""
@@ -44,7 +45,7 @@ class Seq2SeqSettings(CellSettings):
     pointer: Literal["mixture", "switch"] | None = None
     """May copy from the source; both fields share their vocabulary. mixture: See et al. (2017); switch: Nallapati et
     al. (2016), for words that the vocabulary lacks (unit hybrid)."""
-    candidates: int | None = Field(default=None, ge=1)
+    candidates: Count | None = None
     """The softmax is over so many tokens, those of the source and the most frequent (Nallapati et al., 2016; both
     fields share their vocabulary); null: over all."""
     dropout: Dropout = DropoutSettings()
@@ -52,32 +53,37 @@ class Seq2SeqSettings(CellSettings):
     tied: bool = False
     """Use the target embeddings as output weights too (Press and Wolf, 2017)."""
 
-    @model_validator(mode="after")
-    def _sizes(self) -> Self:
-        if "crelu" in (self.activation, self.output_activation) and self.hidden % 4:
-            raise ValueError(f"crelu gives two units each; `hidden` should be a multiple of 4, found {self.hidden}")
-        if self.residual_from is not None and self.residual_from > max(self.encoder_layers, self.decoder_layers):
-            raise ValueError(f"`residual_from` should be a layer of encoder or decoder, found {self.residual_from}")
-        return self
+    belongs: ClassVar = {
+        "heads": ("attention", ("multi-head",)),
+        "past": ("attention", ("additive", "dot", "general")),
+        "sentences": ("attention", ("additive", "dot", "general")),
+    }
 
-    @model_validator(mode="after")
-    def _options_of_attention(self) -> Self:
-        several = self.attention == "multi-head"
-        if not several and self.heads != type(self).model_fields["heads"].default:
-            raise ValueError(f"`heads` belongs to attention: multi-head, not {self.attention}")
-        if several and self.hidden % self.heads:
-            raise ValueError(f"`hidden` should be a multiple of `heads`, {self.heads}; found {self.hidden}")
-        if several and (self.past or self.sentences):
-            raise ValueError(f"`{'past' if self.past else 'sentences'}` belongs to a single attention, not multi-head")
-        if self.past == "coverage" and self.attention != "additive":
-            raise ValueError(f"`past: coverage` belongs to attention: additive, not {self.attention}")
-        return self
+    @rule
+    def _crelu_has_two_halves(self) -> Iterator[str]:
+        if "crelu" in (self.activation, self.output_activation) and self.hidden % 4:
+            yield f"crelu gives two units each; `hidden` should be a multiple of 4, found {self.hidden}"
+
+    @rule
+    def _residual_layer_is_there(self) -> Iterator[str]:
+        if self.residual_from is not None and self.residual_from > max(self.encoder_layers, self.decoder_layers):
+            yield f"`residual_from` should be a layer of encoder or decoder, found {self.residual_from}"
+
+    @rule
+    def _heads_are_of_one_size(self) -> Iterator[str]:
+        if self.attention == "multi-head" and self.hidden % self.heads:
+            yield f"`hidden` should be a multiple of `heads`, {self.heads}; found {self.hidden}"
+
+    @rule
+    def _coverage_is_of_additive_attention(self) -> Iterator[str]:
+        if self.past == "coverage" and self.attention in ("dot", "general"):
+            yield f"`past: coverage` belongs to attention: additive, not {self.attention}"
 
 
 class Seq2SeqBatches(SamplingSettings):
     """How `runs.RUN.train` presents pairs to an encoder-decoder."""
 
-    batch_size: int = Field(ge=1)
+    batch_size: Count
     """Pairs in a batch, of similar length."""
     label_smoothing: Share = 0.0
     """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
@@ -92,30 +98,30 @@ class SampleSettings(Settings):
 
     temperature: float = Field(default=1.0, gt=0)
     """Logits are divided by it: below 1 likely tokens become likelier."""
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: Count | None = None
     """Draw among so many likeliest tokens; null: among all."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Draw among the likeliest tokens that together have this share of what `top_k` leaves; null: among all."""
-    seed: int = Field(default=1, ge=0)
+    seed: Seed = 1
     """Decides what is drawn, with the place of the source among all; the other sources do not matter."""
 
 
 class DecodeSettings(Settings):
     """How hypotheses are searched for."""
 
-    beam: int = Field(default=5, ge=1)
+    beam: int = Field(default=5, ge=1, le=1_000)
     """Hypotheses kept at each step; 1 is greedy search."""
     length_penalty: float = Field(default=0.6, ge=0)
     """α of Wu et al. (2016): scores are divided by ((5 + length) / 6)^α."""
     coverage_penalty: float = Field(default=0.0, ge=0)
     """β of Wu et al. (2016): finished hypotheses lose what they have not looked at, -β Σ log(min(attention, 1))."""
-    min_length: int = Field(default=0, ge=0)
+    min_length: int = Field(default=0, ge=0, le=10**6)
     """Tokens that a hypothesis has at least, even where `max_ratio` would end it, unless nothing else may follow."""
-    max_length: int | None = Field(default=None, ge=1)
+    max_length: Count | None = None
     """Tokens that a hypothesis has at most; null: what `max_ratio` allows."""
     max_ratio: float = Field(default=2.0, gt=0)
     """A hypothesis ends after `max_ratio` tokens per source token, and 10 more."""
-    no_repeat_ngram: int | None = Field(default=None, ge=1)
+    no_repeat_ngram: Count | None = None
     """No hypothesis has the same n-gram of so many tokens twice (Paulus et al., 2018); null: it may."""
     replace_unknown: bool = False
     """Of unit word: produce unknown words, and put in place of each the source word that attention looks at most (Luong
@@ -123,12 +129,12 @@ class DecodeSettings(Settings):
     sample: SampleSettings | None = None
     """Draw tokens instead of searching for likely ones, with `beam: 1`; {} draws from the model as it is."""
 
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
+    @rule
+    def _longest_is_not_shorter(self) -> Iterator[str]:
         if self.max_length is not None and self.min_length > self.max_length:
-            raise ValueError(f"`min_length` should be at most `max_length`, {self.max_length}; found {self.min_length}")
+            yield f"`min_length` should be at most `max_length`, {self.max_length}; found {self.min_length}"
+
+    @rule
+    def _samples_need_no_beam(self) -> Iterator[str]:
         if self.sample is not None and self.beam > 1:
-            raise ValueError(
-                f"`sample` draws each token, so that nothing is searched: state beam: 1, found {self.beam}"
-            )
-        return self
+            yield f"`sample` draws each token, so that nothing is searched: state beam: 1, found {self.beam}"

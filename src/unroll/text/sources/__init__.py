@@ -4,22 +4,23 @@ from importlib import import_module
 from types import ModuleType
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Tag
 
 from unroll.errors import UserError
 from unroll.mistakes import did_you_mean
+from unroll.settings import choice
 from unroll.text.corpus import Corpus
 from unroll.text.sources import docstrings, files, hub, phrasebook, url
 
 SOURCES = ("docstrings", "phrasebook", "files", "url", "hub")
 
 AnyCorpus = Annotated[
-    docstrings.CorpusSettings
-    | phrasebook.CorpusSettings
-    | files.CorpusSettings
-    | url.CorpusSettings
-    | hub.CorpusSettings,
-    Field(discriminator="source"),
+    Annotated[docstrings.CorpusSettings, Tag("docstrings")]
+    | Annotated[phrasebook.CorpusSettings, Tag("phrasebook")]
+    | Annotated[files.CorpusSettings, Tag("files")]
+    | Annotated[url.CorpusSettings, Tag("url")]
+    | Annotated[hub.CorpusSettings, Tag("hub")],
+    choice("source", *SOURCES),
 ]
 
 

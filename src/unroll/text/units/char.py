@@ -8,10 +8,9 @@ from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from unroll.files import read_json, write_json
-from unroll.settings import Settings
+from unroll.settings import Count, Settings
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.vocabulary import CODE_POINTS, Vocabulary, by_count, printable
 
@@ -20,7 +19,7 @@ class CharSettings(Settings):
     """Characters of the training split."""
 
     unit: Literal["char"]
-    min_count: int = Field(default=1, ge=1)
+    min_count: Count = 1
     """Characters seen less often are unknown."""
 
 

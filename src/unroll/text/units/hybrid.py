@@ -10,14 +10,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from unroll.files import read_json, write_json
-from unroll.settings import Settings
+from unroll.settings import Count, Settings
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
 from unroll.text.units.char import CharVocabulary
@@ -33,11 +33,11 @@ class HybridSettings(Settings):
     """Words and characters of the training split."""
 
     unit: Literal["hybrid"]
-    max_words: int = Field(ge=0)
+    max_words: int = Field(ge=0, le=10**12)
     """Words and punctuation marks with an id of their own, the most frequent; all others are spelled."""
-    min_count: int = Field(default=2, ge=2)
+    min_count: Annotated[Count, Field(ge=2)] = 2
     """Words seen less often are spelled: those seen once teach the model how rare words are written."""
-    min_char_count: int = Field(default=1, ge=1)
+    min_char_count: Count = 1
     """Characters seen less often are unknown."""
 
 

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import sentencepiece
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from unroll.errors import UserError
 from unroll.files import whole_file, write_json
-from unroll.settings import Settings
+from unroll.settings import Count, Settings
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.vocabulary import Vocabulary, printable
 
@@ -36,7 +36,7 @@ class SubwordSettings(Settings):
     """Pieces learned from the training split."""
 
     unit: Literal["subword"]
-    max_size: int = Field(gt=len(SPECIALS) + BYTES)
+    max_size: Annotated[Count, Field(gt=len(SPECIALS) + BYTES, le=1_000_000)]
     """Pieces, with 4 special ones and 256 bytes; there are fewer if the text does not have as many."""
     model: Literal["unigram", "bpe"] = "unigram"
     """How SentencePiece learns them."""

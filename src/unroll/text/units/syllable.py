@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 
 from unroll.files import read_json, write_json
 from unroll.mistakes import did_you_mean
-from unroll.settings import Settings
+from unroll.settings import Count, Settings
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
 from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_characters, count_tokens
@@ -36,13 +36,13 @@ class SyllableSettings(Settings):
     """Words, syllables and characters of the training split."""
 
     unit: Literal["syllable"]
-    max_words: int = Field(ge=0)
+    max_words: int = Field(ge=0, le=10**12)
     """Words and punctuation marks kept whole, the most frequent."""
-    max_syllables: int = Field(ge=0)
+    max_syllables: int = Field(ge=0, le=10**12)
     """Syllables of all other words kept, the most frequent; there are fewer if the text has not as many."""
     language: str
     """Whose words are hyphenated: a dictionary of Pyphen, such as en_US or de."""
-    min_count: int = Field(default=1, ge=1)
+    min_count: Count = 1
     """Characters seen less often are unknown."""
 
     @field_validator("language")

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 from zlib import crc32
 
-from pydantic import Field
-
 from unroll.files import read_json, write_json
-from unroll.settings import Settings
+from unroll.settings import Count, Settings
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.spelling import SpellingModel
 from unroll.text.tokenizer import Tokenizer, TokenizerName
@@ -25,9 +23,9 @@ class WordSettings(Settings):
     """Words of the training split."""
 
     unit: Literal["word"]
-    max_size: int | None = Field(default=None, ge=1)
+    max_size: Count | None = None
     """Words kept, the most frequent, the four special tokens apart; null: all."""
-    min_count: int = Field(default=1, ge=1)
+    min_count: Count = 1
     """Words seen less often are unknown."""
     tokenizer: TokenizerName = "joiner"
     """joiner: words and punctuation apart; whitespace: only what white space parts. Both give the text back."""

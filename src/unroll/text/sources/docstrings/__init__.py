@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from unroll.errors import UserError
-from unroll.settings import Settings
+from unroll.settings import Count, PathName, Seed, rule
 from unroll.text.corpus import SPLITS, Corpus, Row, draw
 from unroll.text.sources.docstrings.clean import sections, whole_text
 from unroll.text.sources.docstrings.collect import docstrings, find_package, licence_of
 from unroll.text.sources.docstrings.duplicates import Seen
 from unroll.text.sources.docstrings.pairs import summary_pair
+from unroll.text.sources.settings import SourceSettings
 
 TEST, VALID = 0.03, 0.03  # of the modules
 MIN_CHARACTERS, MIN_WORDS = 40, 7
@@ -25,27 +26,29 @@ LETTERS, ASCII = re.compile(r"[A-Za-z\s]"), re.compile(r"[\n -~]")
 Columns = tuple[str, ...]
 
 
-class CorpusSettings(Settings):
+class CorpusSettings(SourceSettings):
     """Docstrings of packages, read from their files: the packages are not imported."""
 
     source: Literal["docstrings"]
-    path: str
+    path: PathName
     """What DVC watches: the lock file that pins the packages."""
     packages: list[str] = Field(min_length=1)
     """Names as `pip install` knows them."""
     fields: list[str] | None = None
     """[body, summary] for pairs; left out for whole texts in the one column `text`."""
-    max_size: int | None = Field(default=None, gt=0)
+    max_size: Count | None = None
     """Characters kept over all splits, drawn from all packages in proportion; all of them when left out."""
-    seed: int = 1
+    seed: Seed = 1
     """Of the split into train, valid and test, and of what is kept."""
 
-    @field_validator("fields")
-    @classmethod
-    def _known(cls, fields: list[str] | None) -> list[str] | None:
-        if fields not in (None, ["body", "summary"]):
-            raise ValueError("write [body, summary], or leave it out for whole texts")
-        return fields
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(self.fields or ["text"])
+
+    @rule
+    def _fields_are_pairs(self) -> Iterator[str]:
+        if self.fields not in (None, ["body", "summary"]):
+            yield f"`fields` should be [body, summary], or left out for whole texts; found [{', '.join(self.fields)}]"
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def read(settings: CorpusSettings) -> Corpus:
     # Builds of one version ("+cpu", "+cu130") hold the same docstrings.
     versions = [f"{name} {package.version.partition('+')[0]}" for name, package in packages.items()]
     return Corpus(
-        columns=("body", "summary") if settings.fields else ("text",),
+        columns=settings.column_names,
         licence="; ".join(licences),
         origin=f"docstrings of {', '.join(versions)}",
         rows=_rows(settings, packages),

@@ -5,17 +5,29 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator
 
 from unroll.errors import UserError
+from unroll.settings import PathName, rule
 from unroll.text.corpus import SPLITS, Corpus, Row
 from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
 from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
+from unroll.text.sources.settings import SourceSettings
 
-Globs = str | list[str]
+
+def _below(pattern: str) -> str:
+    parts = PurePath(pattern).parts
+    odd = ".." in parts or any("**" in part and part != "**" for part in parts)
+    if not parts or odd or PurePath(pattern).is_absolute() or not pattern.isprintable():
+        raise ValueError(f"{pattern!r} must be a path below `path`, in which ** stands alone between slashes")
+    return pattern
+
+
+Glob = Annotated[str, AfterValidator(_below)]
+Globs = Glob | list[Glob]
 LISTED = 12  # files named in a message
 
 Group = tuple[Path, ...]
@@ -28,49 +40,60 @@ class FilesLayout(RowSettings):
     train: Globs | dict[str, Globs] | None = None
     """A glob, a list of globs, or column -> glob(s) for parallel text files. Left out where `path` is one file."""
     valid: Globs | dict[str, Globs] | None = None
+    """The same for validation; left out where `split` takes it from train."""
     test: Globs | dict[str, Globs] | None = None
+    """The same for the test."""
     split: SplitSettings | None = None
     """Takes valid and test from the rows of `train`, where they have no files of their own."""
-    format: Literal["auto"] | Format = "auto"
+    format: Literal["auto", "txt", "jsonl", "csv", "tsv", "parquet"] = "auto"
     """auto: by the ending; parallel files are text whatever they end in."""
     columns: list[str] | dict[str, str] | None = None
     """Of JSON lines, CSV, TSV and Parquet: the columns, or our name -> theirs (`a.b` looks inside `a`)."""
     rows: Unit = "line"
     """What one text is in a text file; paragraphs lie between blank lines."""
     licence: str = "unknown"
+    """Under which the text may be used; the data set and every bundle made of it say so."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """The columns of the corpus."""
         return tuple(self.train) if isinstance(self.train, dict) else tuple(self.columns or ["text"])
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "FilesLayout":
+    @rule
+    def _each_split_has_one_place(self) -> Iterator[str]:
         for name in ("valid", "test"):
             carved = self.split is not None and getattr(self.split, name) is not None
             if carved == (getattr(self, name) is not None):
                 found = "both files and a part of `split`" if carved else "neither files nor a part of `split`"
-                raise ValueError(f"{name} has {found}; give it one of the two")
+                yield f"{name} has {found}; give it one of the two"
+
+    @rule
+    def _splits_have_the_same_columns(self) -> Iterator[str]:
         given = [patterns for patterns in (self.train, self.valid, self.test) if patterns is not None]
-        for pattern in (pattern for patterns in given for pattern in _patterns(patterns)):
-            if PurePath(pattern).is_absolute() or ".." in PurePath(pattern).parts or not pattern:
-                raise ValueError(f"'{pattern}' must be a path below `path`")
         if len({tuple(patterns) if isinstance(patterns, dict) else () for patterns in given}) > 1:
-            raise ValueError("the splits must name the same columns in the same order")
-        if any(isinstance(patterns, dict) for patterns in given) and (
-            self.columns or self.format not in ("auto", "txt")
-        ):
-            raise ValueError("column -> files is for parallel text files; leave `columns` and `format` out")
+            yield "the splits must name the same columns in the same order"
+
+    @rule
+    def _parallel_files_are_text(self) -> Iterator[str]:
+        if isinstance(self.train, dict) and (self.columns or self.format not in ("auto", "txt")):
+            yield "column -> files is for parallel text files; leave `columns` and `format` out"
+
+    @rule
+    def _columns_differ(self) -> Iterator[str]:
         if self.columns is not None and (not self.columns or len(set(self.columns)) < len(self.columns)):
-            raise ValueError("columns must be named, each once")
-        return self
+            yield "columns must be named, each once"
+
+    @rule
+    def _pairs_stay_whole(self) -> Iterator[str]:
+        if self.split is not None:
+            yield from self.split.against(self.column_names)
 
 
-class CorpusSettings(FilesLayout):
+class CorpusSettings(FilesLayout, SourceSettings):
     """Files below a folder, or one file."""
 
     source: Literal["files"]
-    path: str = Field(min_length=1)
+    path: PathName
     """The folder that the globs start from, or the one file. DVC watches it."""
 
 

@@ -1,13 +1,12 @@
 """Carving validation and test rows out of rows that come without splits."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unroll.errors import UserError
-from unroll.settings import Settings
+from unroll.settings import Seed, Settings, rule
 from unroll.text.corpus import SPLITS, Row, draw
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -25,16 +24,23 @@ class SplitSettings(Settings):
     """order: test is the end, and valid what lies before it, in whole rows. character: the same to the character; a
     row that a cut falls into is parted, and its first piece gets an end of its own. hash: drawn row by row, equal rows
     together."""
-    seed: int = 1
+    seed: Seed = 1
     """Of the draw by hash."""
 
-    @model_validator(mode="after")
-    def _leaves_something(self) -> "SplitSettings":
+    @rule
+    def _repeats_what_is_there(self) -> Iterator[str]:
         if self.test == "valid" and self.valid is None:
-            raise ValueError("`test: valid` repeats the part `valid`, and there is none")
+            yield "`test: valid` repeats the part `valid`, and there is none"
+
+    @rule
+    def _leaves_something(self) -> Iterator[str]:
         if sum(self.parts) >= 1:
-            raise ValueError("valid and test together must be less than 1")
-        return self
+            yield "valid and test together must be less than 1"
+
+    def against(self, columns: Sequence[str]) -> Iterator[str]:
+        """What keeps rows of these columns from being split so."""
+        if self.by == "character" and len(columns) > 1:
+            yield "split.by: character cuts inside of texts; pairs can be split by order or by hash"
 
     @property
     def parts(self) -> tuple[float, float]:
@@ -45,7 +51,7 @@ class SplitSettings(Settings):
 def carve(read: Read, settings: SplitSettings) -> Iterator[Row]:
     """The rows that `read` gives, each with its split; unless by hash they are read twice.
 
-    A text counts one character more than it has: its end. `UserError` for pairs that are to be cut by character.
+    A text counts one character more than it has: its end.
     """
     ways = {"hash": _by_hash, "order": _by_order, "character": _by_character}
     for split, texts in ways[settings.by](read, settings):
@@ -78,8 +84,6 @@ def _by_character(read: Read, settings: SplitSettings) -> Iterator[Row]:
     ends = dict(zip(SPLITS, (int(total * (1 - valid - test)), int(total * (1 - test)), total), strict=True))
     before = 0
     for texts in read():
-        if len(texts) > 1:
-            raise UserError("split.by: character cuts inside of texts; pairs can be split by order or by hash")
         at = 0
         for split, end in ends.items():
             reach = end - before  # more than the text has, where its end belongs to `split` too

@@ -3,39 +3,42 @@
 import tempfile
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from unroll.errors import UserError
 from unroll.mistakes import did_you_mean
-from unroll.settings import Settings
+from unroll.settings import PathName, Settings, hexadecimal, rule
 from unroll.text.corpus import SPLITS, Corpus, Row
 from unroll.text.sources.files.readers import pick
 from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
+from unroll.text.sources.settings import SourceSettings
 
 
 class HubSplits(Settings):
     """The data set's own names of the splits."""
 
     train: str = "train"
+    """What we call train."""
     valid: str | None = "validation"
-    """Null where it has none, and `split` takes it from train."""
+    """What we call valid; null where it has none, and `split` takes it from train."""
     test: str | None = "test"
+    """What we call test; null as for `valid`."""
 
 
-class CorpusSettings(RowSettings):
+class CorpusSettings(RowSettings, SourceSettings):
     """One configuration of a data set, at one commit."""
 
     source: Literal["hub"]
-    path: str = Field(min_length=1)
+    path: PathName
     """What DVC watches; the commit pins the text itself."""
     dataset: str = Field(min_length=1)
     """`owner/name`."""
     config: str | None = None
     """The configuration, where the data set has several."""
-    revision: str = Field(pattern=r"^[0-9a-f]{40}$")
+    revision: Annotated[str, hexadecimal(40, "a commit")]
     """The full commit: names of branches move."""
     splits: HubSplits = HubSplits()
     split: SplitSettings | None = None
@@ -43,25 +46,37 @@ class CorpusSettings(RowSettings):
     columns: list[str] | dict[str, str] = Field(default=["text"], min_length=1)
     """The columns, or our name -> theirs (`a.b` looks inside `a`)."""
     licence: str = "unknown"
+    """Under which the text may be used; the data set and every bundle made of it say so."""
 
-    @model_validator(mode="after")
-    def _consistent(self) -> "CorpusSettings":
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(self.columns)
+
+    @rule
+    def _each_split_has_one_place(self) -> Iterator[str]:
         for name in ("valid", "test"):
             carved = self.split is not None and getattr(self.split, name) is not None
             if carved == (getattr(self.splits, name) is not None):
                 found = (
                     "both a name in `splits` and a part of" if carved else "neither a name in `splits` nor a part of"
                 )
-                raise ValueError(f"{name} has {found} `split`; give it one of the two")
+                yield f"{name} has {found} `split`; give it one of the two"
+
+    @rule
+    def _columns_differ(self) -> Iterator[str]:
         if len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns must be named, each once")
-        return self
+            yield "columns must be named, each once"
+
+    @rule
+    def _pairs_stay_whole(self) -> Iterator[str]:
+        if self.split is not None:
+            yield from self.split.against(self.column_names)
 
 
 def read(settings: CorpusSettings) -> Corpus:
     """The data set's texts; `UserError` for what the hub does not have, and for a value that is no text."""
     return Corpus(
-        columns=tuple(settings.columns),
+        columns=settings.column_names,
         licence=settings.licence,
         origin=f"https://huggingface.co/datasets/{settings.dataset} at {settings.revision}",
         rows=_rows(settings),

@@ -4,55 +4,58 @@ Each English sentence has one German translation ("you" is always "du", things a
 for combinations of known words that training does not show; see `splits`.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unroll.errors import UserError
-from unroll.settings import Settings
-from unroll.text.corpus import Corpus
+from unroll.settings import PathName, Seed, rule
+from unroll.text.corpus import Corpus, Row
 from unroll.text.sources.phrasebook.sentences import Sentence
 from unroll.text.sources.phrasebook.splits import MOST, divide
+from unroll.text.sources.settings import SourceSettings
 
 Language = Literal["en", "de"]
 
 
-class CorpusSettings(Settings):
+class CorpusSettings(SourceSettings):
     """Sentence pairs from a grammar."""
 
     source: Literal["phrasebook"]
-    path: str
+    path: PathName
     """What DVC watches: the folder of the grammar."""
-    languages: Annotated[list[Language], Field(min_length=2, max_length=2)]
+    languages: list[Language]
     """The columns, in their order."""
-    pairs: Annotated[int, Field(ge=10)] = 30_000
+    pairs: int = Field(default=30_000, ge=10, le=MOST)
     """Pairs over all splits."""
-    seed: int = 1
+    seed: Seed = 1
     """Another seed, other sentences and another test."""
 
-    @model_validator(mode="after")
-    def _languages_differ(self) -> Self:
-        if self.languages[0] == self.languages[1]:
-            raise ValueError(f"languages: {self.languages[0]} twice; a pair is en and de, in either order")
-        return self
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(self.languages)
+
+    @rule
+    def _languages_differ(self) -> Iterator[str]:
+        if sorted(self.languages) != ["de", "en"]:
+            yield f"`languages` should be [en, de] or [de, en], found [{', '.join(self.languages)}]"
 
 
 def read(settings: CorpusSettings) -> Corpus:
-    """Draw the sentences; `UserError` when more are asked for than there are."""
-    if settings.pairs > MOST:
-        raise UserError(f"pairs: {settings.pairs} pairs asked for; the phrasebook gives {MOST} at most")
-    splits = divide(settings.pairs, settings.seed)
-    first, second = settings.languages
+    """The corpus; its sentences are drawn when its rows are asked for."""
     return Corpus(
-        columns=(first, second),
+        columns=settings.column_names,
         licence="Apache-2.0",
         origin=f"sentences of the English-German grammar of unroll, seed {settings.seed}",
-        rows=(
-            (split, (_text(sentence, first), _text(sentence, second)))
-            for split, sentences in splits.items()
-            for sentence in sentences
-        ),
+        rows=_rows(settings),
     )
+
+
+def _rows(settings: CorpusSettings) -> Iterator[Row]:
+    first, second = settings.languages
+    for split, sentences in divide(settings.pairs, settings.seed).items():
+        for sentence in sentences:
+            yield split, (_text(sentence, first), _text(sentence, second))
 
 
 def _text(sentence: Sentence, language: Language) -> str:

@@ -1,15 +1,17 @@
 """Published files and archives, fetched by address and checked by SHA-256, then read as `files` are."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from unroll.settings import Settings
+from unroll.settings import Count, PathName, Settings, Sha256, rule
 from unroll.text.corpus import Corpus, Row
 from unroll.text.sources.files import FilesLayout, read_layout
+from unroll.text.sources.settings import SourceSettings
 from unroll.text.sources.url.fetching import check_url, download, downloads_folder
 from unroll.text.sources.url.unpacking import unpack
 
@@ -19,29 +21,36 @@ def _allowed(url: str) -> str:
     return url
 
 
+def _plain(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise ValueError("a file name here has letters, digits, ., - and _, and begins with a letter or digit")
+    return name
+
+
 class Download(Settings):
     """One file on the web, and what it must be."""
 
     url: Annotated[str, AfterValidator(_allowed)]
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """An https address."""
+    sha256: Sha256
+    """Of the file, as `sha256sum` prints it."""
 
 
-class CorpusSettings(FilesLayout):
+class CorpusSettings(FilesLayout, SourceSettings):
     """Files and archives on the web; train, valid and test are globs over what they hold."""
 
     source: Literal["url"]
-    path: str = Field(min_length=1)
+    path: PathName
     """What DVC watches; the checksums pin the text itself."""
-    urls: dict[Annotated[str, Field(pattern=r"^[\w][\w.\-]*$")], Download] = Field(min_length=1)
+    urls: dict[Annotated[str, AfterValidator(_plain)], Download] = Field(min_length=1)
     """File name -> address and SHA-256. What is named .zip, .tar (.gz, .bz2, .xz) or .gz is unpacked."""
-    max_bytes: int = Field(default=4_000_000_000, gt=0)
+    max_bytes: Count = 4_000_000_000
     """The most that one download, and all files once unpacked, may take."""
 
-    @model_validator(mode="after")
-    def _says_train(self) -> "CorpusSettings":
+    @rule
+    def _says_train(self) -> Iterator[str]:
         if self.train is None:
-            raise ValueError("say in `train` which of the files to read")
-        return self
+            yield "say in `train` which of the files to read"
 
 
 def read(settings: CorpusSettings) -> Corpus:

@@ -1,0 +1,17 @@
+"""What the settings of every source have."""
+
+from abc import abstractmethod
+
+from unroll.settings import PathName, Settings
+
+
+class SourceSettings(Settings):
+    """`corpora.NAME` of params.yaml; the key `source` decides which one."""
+
+    path: PathName
+    """What DVC watches: when it changes, the corpus is read again."""
+
+    @property
+    @abstractmethod
+    def column_names(self) -> tuple[str, ...]:
+        """The columns of the corpus, in their order."""
