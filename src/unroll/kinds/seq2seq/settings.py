@@ -77,14 +77,24 @@ class Seq2SeqSettings(CellSettings):
 class Seq2SeqBatches(SamplingSettings):
     """How `runs.RUN.train` presents pairs to an encoder-decoder."""
 
-    batch_size: int = Field(ge=1)
+    batch_size: int | None = Field(default=None, ge=1)
     """Pairs in a batch, of similar length."""
+    batch_tokens: int | None = Field(default=None, ge=1)
+    """In place of `batch_size`: a batch has as many pairs of similar length as fit into so many tokens of source and as
+    many of target, ends and padding included. A longer pair makes a batch of its own. With `sampling` the tokens are
+    those of the likeliest pieces."""
     label_smoothing: Share = 0.0
     """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
     coverage_loss: float = Field(default=0.0, ge=0)
     """Weight of the loss for looking again where attention has been (See et al., 2017)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.batch_size is None) == (self.batch_tokens is None):
+            raise ValueError("state how large a batch is, either `batch_size` in pairs or `batch_tokens` in tokens")
+        return self
 
 
 class SampleSettings(Settings):
