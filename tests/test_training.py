@@ -73,7 +73,17 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run():
     assert trainer.validate() == pytest.approx(best.loss)
 
 
-@pytest.mark.parametrize(("settings", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 6), ({"steps": 1}, 1)])
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"steps": 7}, 7),
+        ({"epochs": 2}, 6),
+        ({"steps": 1}, 1),
+        ({"epochs": 2, "accumulate": 2}, 4),
+        ({"epochs": 2, "accumulate": 3}, 2),
+        ({"steps": 5, "accumulate": 2}, 5),
+    ],
+)
 def test_the_budget_is_kept_to_the_step_and_ends_with_a_validation(settings, steps):
     trainer, best, _ = train(**settings)
     assert trainer.step == steps
@@ -250,6 +260,7 @@ def resumable(folder, settings, fails_at=10**9):
         {"steps": 23, "schedule": "cosine", "warmup": 0.2, "validate_every": 4},
         {"epochs": 8, "optimizer": "nt-asgd", "trigger": 1, "lr": 2.0, "validate_every": 2},
         {"epochs": 8, "schedule": "plateau", "optimizer": "adamw", "weight_decay": 0.1},
+        {"epochs": 8, "accumulate": 2, "validate_every": 3},
     ],
 )
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 11, 17])

@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from unroll.kinds.bundle import put_weights, weights_of
 from unroll.nn.losses import Loss
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
-from unroll.training.optim import Average, make_optimizer
+from unroll.training.optim import Average, make_optimizer, scale_gradients
 from unroll.training.progress import TrainingProgress
 from unroll.training.schedule import Place, learning_rate
 from unroll.training.settings import TrainSettings
@@ -80,7 +80,8 @@ class Trainer:
         self.optimizer = make_optimizer(task.network, settings)
         self.average = Average(task.network)
         self.per_epoch = task.epoch_steps()
-        self.limit = settings.steps or (settings.epochs * self.per_epoch if settings.epochs else None)
+        updates = math.ceil(self.per_epoch / settings.accumulate)
+        self.limit = settings.steps or (settings.epochs * updates if settings.epochs else None)
 
     @property
     def step(self) -> int:
@@ -103,8 +104,9 @@ class Trainer:
     def _epoch(self, progress: TrainingProgress) -> None:
         """What is left of an epoch."""
         order = np.random.default_rng((self.seed, self.at.epoch))
-        for batch in islice(self.task.batches(order), self.at.batch, None):
-            self._update(batch)
+        left = islice(self.task.batches(order), self.at.batch, None)
+        while batches := list(islice(left, self.settings.accumulate)):
+            self._update(batches)
             every = self.settings.validate_every
             validate = self._spent() or (every is not None and self.step % every == 0)
             if validate or self.step % LOG_EVERY == 0:
@@ -129,24 +131,31 @@ class Trainer:
         self.task.network.train()
         return total / count
 
-    def _update(self, batch: Any) -> None:
-        """One update of the weights: the gradient of the mean loss over the batch's tokens, clipped."""
+    def _update(self, batches: Sequence[Any]) -> None:
+        """One update of the weights: the gradient of the mean loss over the tokens of all `batches`, clipped."""
         rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, self.carry = self.task.loss(batch, self.carry)
-        self._look("loss", loss.nats, self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
-        ((loss.nats + loss.extra) / loss.tokens).backward()  # type: ignore[no-untyped-call]
+        losses = []
+        for batch in batches:
+            loss, self.carry = self.task.loss(batch, self.carry)
+            self._look("loss", loss.nats, self.step + 1)
+            losses.append(Loss(loss.nats.detach(), loss.tokens))
+            # The tokens of all are known at the last: until then, sums are divided by those of the first.
+            ((loss.nats + loss.extra) / losses[0].tokens).backward()  # type: ignore[no-untyped-call]
+        tokens = sum(loss.tokens for loss in losses)
+        if len(batches) > 1:
+            scale_gradients(self.task.network, losses[0].tokens / tokens)
         limit = self.settings.clip if self.settings.clip is not None else math.inf
         norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), limit)
         self._look("gradient's norm", norm, self.step + 1)
         self.optimizer.step()
         self.at.step += 1
-        self.at.batch += 1
+        self.at.batch += len(batches)
         if self.average.means:
             self.average.add()
-        self.window.add(loss, norm, self.settings.clip)
+        self.window.add(losses, norm, self.settings.clip)
 
     def _rate(self) -> float:
         epochs = self.at.epoch + self.at.batch / self.per_epoch

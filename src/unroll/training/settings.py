@@ -55,6 +55,9 @@ class TrainSettings(Settings):
     """Validations in a row without a new best one after which the rate is multiplied by `decay`."""
     clip: float | None = Field(default=None, gt=0)
     """Largest global norm of the gradient; null for no clipping."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches of an update: the gradient is that of one batch which holds them all, at the memory of one; an epoch's
+    last update has what is left. Of a stream they are consecutive segments, and gradients end at each."""
     epochs: int | None = Field(default=None, ge=1)
     """Budget in passes over the training split."""
     steps: int | None = Field(default=None, ge=1)

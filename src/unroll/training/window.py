@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,13 +36,14 @@ class Window:
         self.clipped = torch.zeros((), dtype=torch.float64, device=self.device)
         self.tokens = self.updates = 0
 
-    def add(self, loss: Loss, norm: Tensor, clip: float | None) -> None:
-        """Count one update."""
-        self.loss += loss.nats.detach()
+    def add(self, losses: Sequence[Loss], norm: Tensor, clip: float | None) -> None:
+        """Count one update, on `losses`."""
+        for loss in losses:
+            self.loss += loss.nats
+            self.tokens += loss.tokens
         self.norm += norm
         if clip is not None:
             self.clipped += norm > clip
-        self.tokens += loss.tokens
         self.updates += 1
 
     def means(self) -> dict[str, float | None]:
