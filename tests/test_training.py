@@ -70,7 +70,7 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run():
     with torch.no_grad():
         for name, parameter in task.network.named_parameters():
             parameter.copy_(best.weights[name])
-    assert trainer.validate() == pytest.approx(best.loss)
+    assert trainer.validator.validate(trainer.average).loss == pytest.approx(best.loss)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def resumable(folder, settings, fails_at=10**9):
     [
         {"epochs": 8},
         {"steps": 23, "schedule": "cosine", "warmup": 0.2, "validate_every": 4},
-        {"epochs": 8, "optimizer": "nt-asgd", "trigger": 1, "lr": 2.0, "validate_every": 2},
+        {"epochs": 8, "optimizer": "nt-asgd", "trigger": 1, "lr": 2.0, "validate_every": 2, "average": 2},
         {"epochs": 8, "schedule": "plateau", "optimizer": "adamw", "weight_decay": 0.1},
         {"epochs": 8, "accumulate": 2, "validate_every": 3},
     ],
@@ -277,14 +277,15 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     assert [row["step"] for row in again.history.timings] == [row["step"] for row in whole.history.timings]
 
 
-def test_more_epochs_go_on_from_where_fewer_have_ended(tmp_path, capsys):
-    resumable(tmp_path, {"epochs": 3})
-    more, best = resumable(tmp_path, {"epochs": 8})
+@pytest.mark.parametrize("settings", [{}, {"average": 3}])
+def test_more_epochs_go_on_from_where_fewer_have_ended(tmp_path, capsys, settings):
+    resumable(tmp_path, {"epochs": 3, **settings})
+    more, best = resumable(tmp_path, {"epochs": 8, **settings})
     assert "goes on from step 9" in capsys.readouterr().err
-    at_once, expected = resumable(tmp_path / "other", {"epochs": 8})
+    at_once, expected = resumable(tmp_path / "other", {"epochs": 8, **settings})
     assert more.history.rows == at_once.history.rows
     assert all(torch.equal(best.weights[name], weight) for name, weight in expected.weights.items())
-    fewer, _ = resumable(tmp_path, {"epochs": 2})
+    fewer, _ = resumable(tmp_path, {"epochs": 2, **settings})
     assert fewer.step == 6
     assert "beyond this budget; begins anew" in capsys.readouterr().err
 

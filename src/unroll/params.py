@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -59,6 +59,16 @@ class Seq2SeqRun(TrainedRun):
     model: Seq2SeqSettings
     train: Seq2SeqTraining
     evaluate: PairEvaluation
+
+    @model_validator(mode="after")
+    def _one_language(self) -> Self:
+        select, language = self.train.select, self.evaluate.language
+        if select.metric == "bleu" and select.language != language:
+            raise ValueError(
+                f"train.select.language is {select.language}, evaluate.language {language}: "
+                f"select: {{metric: bleu, language: {language}}} splits words as evaluation does"
+            )
+        return self
 
 
 class NgramRun(TrainedRun):

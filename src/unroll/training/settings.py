@@ -69,6 +69,11 @@ class TrainSettings(Settings):
     patience: int | None = Field(default=None, ge=1)
     """Stop after this many validations in a row without a new best one; null for never."""
 
+    average: int | None = Field(default=None, ge=2)
+    """At the end the weights of so many best validations are averaged; the mean is the finished model if it validates
+    better than the best of them. Of the best, where Vaswani et al. (2017) take the last: with `patience` the last are
+    those that were no better. Null: the best weights."""
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if sum(budget is not None for budget in (self.epochs, self.steps, self.minutes)) != 1:

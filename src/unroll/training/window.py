@@ -1,6 +1,5 @@
-"""What training has seen since the last row of its history, and the best weights so far."""
+"""What training has seen since the last row of its history."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,17 +9,6 @@ import torch
 from torch import Tensor
 
 from unroll.nn.losses import Loss
-
-
-@dataclass
-class Best:
-    """The weights with the lowest validation loss so far."""
-
-    loss: float = math.inf
-    step: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    misses: int = 0
-    """Validations since."""
 
 
 @dataclass

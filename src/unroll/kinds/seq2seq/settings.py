@@ -1,8 +1,8 @@
 """Settings of encoder-decoder models."""
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from unroll.nn.settings import CellSettings, Dropout, DropoutSettings, Share
 from unroll.settings import Settings
@@ -74,6 +74,28 @@ class Seq2SeqSettings(CellSettings):
         return self
 
 
+class SelectSettings(Settings):
+    """What validations are compared by, for the best weights, `patience`, `schedule: plateau` and `average`."""
+
+    metric: Literal["loss", "bleu", "rouge"]
+    """`loss`: nats per token. `bleu`, `rouge`: BLEU, or ROUGE-L, of what a greedy search makes of the sources."""
+    rows: int | None = Field(default=None, ge=1)
+    """Pairs of the validation split that are decoded, evenly spread over it; null for all. The loss is of all."""
+    language: str = "en"
+    """Of the target, as in `evaluate`."""
+
+    @model_validator(mode="after")
+    def _decodes(self) -> Self:
+        if self.metric == "loss" and self.rows is not None:
+            raise ValueError("`rows` belongs to metric: bleu and rouge; the loss is always that of all pairs")
+        return self
+
+
+def _metric(value: Any) -> Any:
+    """A single word stands for the metric."""
+    return {"metric": value} if isinstance(value, str) else value
+
+
 class Seq2SeqBatches(SamplingSettings):
     """How `runs.RUN.train` presents pairs to an encoder-decoder."""
 
@@ -89,6 +111,8 @@ class Seq2SeqBatches(SamplingSettings):
     """Weight of the loss for looking again where attention has been (See et al., 2017)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
+    select: Annotated[SelectSettings, BeforeValidator(_metric)] = SelectSettings(metric="loss")
+    """What validations are compared by: `loss`, `bleu` or `rouge`, or more about it."""
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:

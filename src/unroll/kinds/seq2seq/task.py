@@ -1,17 +1,19 @@
 """What the training loop needs of an encoder-decoder: batches, loss, validation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from unroll.kinds.seq2seq.network import Seq2Seq
-from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
+from unroll.kinds.seq2seq.predictor import PairPredictor
+from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqBatches, Seq2SeqSettings
 from unroll.nn.losses import Loss
 from unroll.text.batches import Batch, TokenBatches, make_batch, row_batches
 from unroll.text.encoded import EncodedDataset, EncodedSplit
+from unroll.text.vocabulary import Vocabulary
 
 VALID_ROWS = 64
 
@@ -56,6 +58,12 @@ class Task:
         """The validation split in a fixed order."""
         for rows in row_batches(self.data.valid, VALID_ROWS):
             yield make_batch(self.data.valid, rows).to(self.device)
+
+    def decode(self, sources: Sequence[str], vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+        """What a greedy search makes of `sources` with the network as it is, which it puts into evaluation mode."""
+        source, target = (vocabularies[name] for name in self.fields)
+        predictor = PairPredictor(self.network, source, target, self.data.manifest["max_length"], self.device)
+        return [hypothesis.text for hypothesis in predictor.decode(sources, DecodeSettings(beam=1))]
 
     def loss(self, batch: Batch, carry: None) -> tuple[Loss, None]:
         """-log p(target | source) with the right tokens before each position (teacher forcing)."""
