@@ -11,6 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.words import language_code
 from unroll.kinds import SCRATCH
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
@@ -63,7 +64,7 @@ class Seq2SeqRun(TrainedRun):
     @model_validator(mode="after")
     def _one_language(self) -> Self:
         select, language = self.train.select, self.evaluate.language
-        if select.metric == "bleu" and select.language != language:
+        if select.metric == "bleu" and language_code(select.language) != language_code(language):
             raise ValueError(
                 f"train.select.language is {select.language}, evaluate.language {language}: "
                 f"select: {{metric: bleu, language: {language}}} splits words as evaluation does"

@@ -43,4 +43,5 @@ class DecodedScore:
     def __call__(self) -> float:
         """Of the network as it is; leaves it in evaluation mode."""
         hypotheses = [one_line(text) for text in self.task.decode(self.sources, self.vocabularies)]
-        return score_pairs(self.metric, hypotheses, self.references, self.language).corpus[self.name]
+        scores = score_pairs(self.metric, hypotheses, self.references, self.language, keys=[self.name])
+        return scores.corpus[self.name]

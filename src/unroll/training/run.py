@@ -16,6 +16,7 @@ from unroll.text.encoded import EncodedDataset
 from unroll.text.sampling import SampledDataset
 from unroll.text.vocabulary import load_vocabularies
 from unroll.training.checkpoints import Checkpoints
+from unroll.training.decoded import DecodedScore
 from unroll.training.estimation import Estimable, Estimation
 from unroll.training.loop import Trainer
 from unroll.training.ranking import Best
@@ -89,9 +90,6 @@ def _score(train: Any, task: Any, data: EncodedDataset, vocabularies: Path) -> S
     select = getattr(train, "select", None)
     if select is None or select.metric == "loss":
         return None
-    # What scores pairs takes seconds to import.
-    from unroll.training.decoded import DecodedScore
-
     known = load_vocabularies(vocabularies)
     return DecodedScore(task, data, known, select.metric, select.language, select.rows)
 
