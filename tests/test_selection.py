@@ -183,14 +183,9 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_what_contradicts_is_refused():
+def test_rows_without_a_score_are_refused():
     with pytest.raises(ValidationError, match="`rows` belongs to metric: bleu and rouge"):
         SelectSettings(metric="loss", rows=3)
-    run = {"dataset": "d", "init": "scratch", "model": MODEL, "seed": 1}
-    with pytest.raises(ValidationError, match=r"select: \{metric: bleu, language: zh\} splits words as evaluation"):
-        Seq2SeqRun(**run, train={**TRAIN, "select": "bleu"}, evaluate={"metric": "bleu", "language": "zh"})
-    for select in ("loss", "rouge", {"metric": "bleu", "language": "zh"}):
-        Seq2SeqRun(**run, train={**TRAIN, "select": select}, evaluate={"metric": "bleu", "language": "zh"})
 
 
 def test_every_score_is_drawn_and_tracked():
