@@ -1,5 +1,8 @@
 """Batches hold every row once, streams every token once."""
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +10,8 @@ from builders import pair_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unroll.text.batches import make_batch, pad_rows, row_batches, stream_segments
+from unroll.text.batches import TokenBatches, make_batch, pad_rows, row_batches, stream_segments
+from unroll.text.encoded import EncodedField, EncodedSplit
 from unroll.text.specials import EOS, PAD
 
 
@@ -58,6 +62,55 @@ def test_the_order_is_that_of_the_seed(train):
     )
     assert first == same
     assert first != other
+
+
+def split_of(*lengths: list[int]) -> EncodedSplit:
+    """Rows of which nothing but the lengths of their fields is known."""
+    fields = {f"field{n}": EncodedField(np.empty(0), np.empty(0), np.array(of)) for n, of in enumerate(lengths)}
+    return EncodedSplit(fields, Path())
+
+
+def test_batches_counted_in_tokens_by_hand():
+    split = split_of([1, 9, 3, 2, 3], [2, 1, 3, 2, 1])  # longest fields: 2, 9, 3, 2, 3
+    batches = TokenBatches(split, 6)
+    assert len(batches) == 3  # [0, 3] of 2 tokens, [2, 4] of 3, and [1], whose 9 are too many
+    for seed in range(5):
+        rows = [sorted(batch.tolist()) for batch in batches.rows(np.random.default_rng(seed))]
+        assert sorted(rows) == [[0, 3], [1], [2, 4]]
+
+
+@given(
+    pairs=st.lists(st.tuples(st.integers(1, 12), st.integers(1, 12)), min_size=1, max_size=60),
+    budget=st.integers(1, 40),
+    seeds=st.lists(st.integers(0, 99), min_size=1, max_size=3),
+)
+def test_batches_counted_in_tokens_hold_every_row_once_and_keep_the_budget(pairs, budget, seeds):
+    lengths = np.array(pairs)
+    batches = TokenBatches(split_of(*lengths.T.tolist()), budget)
+    sizes = set()
+    for seed in seeds:
+        epoch = list(batches.rows(np.random.default_rng(seed)))
+        assert len(epoch) == len(batches)
+        assert sorted(np.concatenate(epoch).tolist()) == list(range(len(pairs)))
+        padded = [len(rows) * lengths[rows].max() for rows in epoch]
+        assert all(size <= budget or len(rows) == 1 for size, rows in zip(padded, epoch, strict=True))
+        sizes.add(tuple(sorted(len(rows) for rows in epoch)))
+        # None is smaller than it must be: no batch would take the shortest row of the next.
+        ordered = sorted(epoch, key=lambda rows: (lengths[rows].max(1).min(), lengths[rows].max(), -len(rows)))
+        for rows, after in pairwise(ordered):
+            assert (len(rows) + 1) * lengths[after].max(1).min() > budget
+    assert len(sizes) == 1
+
+
+def test_batches_counted_in_tokens_pad_little_and_are_drawn_anew_each_epoch(train):
+    batches = TokenBatches(train, 200)
+    first, same, other = ([rows.tolist() for rows in batches.rows(np.random.default_rng(seed))] for seed in (1, 1, 2))
+    assert first == same
+    assert first != other
+    assert sorted(map(sorted, first)) != sorted(map(sorted, other))
+    lengths = np.stack([field.lengths for field in train.fields.values()])
+    padded = sum(len(rows) * int(lengths[:, rows].max()) for rows in first)
+    assert padded < 1.1 * lengths.max(0).sum()
 
 
 @given(count=st.integers(1, 60), lanes=st.integers(1, 9), steps=st.integers(1, 9))

@@ -29,7 +29,12 @@ def no_warnings():
 def test_a_history_is_read_without_its_empty_cells(tmp_path):
     path = tmp_path / "history.csv"
     path.write_text(HISTORY)
-    assert read_history(path) == {"train": [(50, 3.5), (100, 3.0)], "valid": [(100, 2.9), (100, 2.8)]}
+    losses = {"train": [(50, 3.5), (100, 3.0)], "valid": [(100, 2.9), (100, 2.8)]}
+    assert read_history(path) == losses
+    head, *rows = HISTORY.splitlines()
+    scored = [f"{head},valid_bleu", *(f"{row},{score}" for row, score in zip(rows, ["", "7.5", ""], strict=True))]
+    path.write_text("\n".join(scored) + "\n")
+    assert read_history(path) == {**losses, "bleu": [(100, 7.5)]}
 
 
 @pytest.mark.parametrize("scale", ["perplexity", "bits"])
@@ -53,6 +58,14 @@ def test_a_learning_curve_is_the_same_under_any_style(curves, scale):
 def test_the_scale_is_the_one_asked_for():
     curves = {"train": [(1, 3.0), (2, 2.0)], "valid": []}
     assert learning_curve(curves, "bits") != learning_curve(curves, "perplexity")
+
+
+@pytest.mark.parametrize("score", ["bleu", "rougeL"])
+def test_the_score_of_validation_is_drawn_below_the_losses(score):
+    losses = {"train": [(50, 3.5), (100, 3.0)], "valid": [(100, 2.9), (200, 3.1)]}
+    images = [learning_curve({**losses, score: [(100, low), (200, 30.0)]}, "perplexity") for low in (1.0, 1.0, 9.0)]
+    assert imread(io.BytesIO(images[0])).shape[:2] == (6 * DPI, 7 * DPI)
+    assert images[0] == images[1] != images[2]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,22 @@ def test_sums_add_up_over_any_partition():
     assert sum(part.tokens for part in parts) == whole.tokens
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_smoothing_adds_what_makes_the_target_partly_uniform(smoothing):
+    torch.manual_seed(1)
+    logits, targets = torch.randn(6, 5, dtype=torch.float64, requires_grad=True), torch.tensor([0, 4, 2, 2, 1, 0])
+    loss = cross_entropy(logits, targets, smoothing)
+    aims = torch.full((6, 5), smoothing / 5, dtype=torch.float64)
+    aims[torch.arange(6), targets] += 1 - smoothing
+    expected = -(aims * logits.log_softmax(-1)).sum()
+    torch.testing.assert_close(loss.nats + loss.extra, expected)
+    torch.testing.assert_close(loss.nats, cross_entropy(logits, targets).nats)
+    gradients = [
+        torch.autograd.grad(total, logits, retain_graph=True)[0] for total in (loss.nats + loss.extra, expected)
+    ]
+    torch.testing.assert_close(*gradients)
+
+
 def test_token_nats_agree_with_the_loss_in_any_pieces(monkeypatch):
     torch.manual_seed(1)
     output, h, targets = nn.Linear(4, 9), torch.randn(10, 4), torch.randint(9, (10,))

@@ -212,3 +212,14 @@ def test_unknown_words_are_replaced_where_they_are_words(tmp_path):
     data["datasets"]["phrases-en-de"]["fields"]["source"] = {"column": "en", "unit": "subword", "max_size": 999}
     with pytest.raises(UserError, match=r"runs\.translator\.evaluate\.replace_unknown: .* has unit subword; it need"):
         load_data(tmp_path, data)
+
+
+@pytest.mark.parametrize("select", ["bleu", {"metric": "bleu"}, {"metric": "bleu", "language": "de"}])
+def test_bleu_finds_words_in_one_language_where_it_selects_and_where_it_evaluates(tmp_path, select):
+    data = change("runs/translator/train/select", select)
+    data["runs"]["translator"]["evaluate"]["language"] = "zh"
+    with pytest.raises(UserError, match=r"runs\.translator\.train\.select: .* \{metric: bleu, language: zh\}"):
+        load_data(tmp_path, data)
+    for right in ("loss", "rouge", {"metric": "bleu", "language": "zh_TW"}):
+        data["runs"]["translator"]["train"]["select"] = right
+        assert load_data(tmp_path, data).runs["translator"].train.select.metric in str(right)

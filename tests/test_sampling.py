@@ -123,6 +123,7 @@ CASES = {
     "stream": (LanguageModelRun, LM, {"context": "stream", "bptt": 8, "batch_size": 4}, {}),
     "text": (LanguageModelRun, LM, {"context": "text", "batch_size": 8}, {}),
     "pairs": (Seq2SeqRun, SEQ2SEQ, {"batch_size": 8}, {"metric": "bleu"}),
+    "pairs by tokens": (Seq2SeqRun, SEQ2SEQ, {"batch_tokens": 90}, {"metric": "bleu"}),
 }
 
 
@@ -144,7 +145,7 @@ class StoppedError(Exception):
 
 @pytest.mark.parametrize("case", CASES)
 def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, case):
-    data = pairs_of(tmp_path, UNIGRAM, BPE) if case == "pairs" else texts_of(tmp_path, UNIGRAM)
+    data = pairs_of(tmp_path, UNIGRAM, BPE) if "pairs" in case else texts_of(tmp_path, UNIGRAM)
     monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
     whole = fit(case, data, tmp_path / "whole")
     update, left = loop.Trainer._update, [int(whole[0][-1]["step"]) // 2 + 1]
@@ -165,7 +166,7 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_budget_has_as_many_updates_as_without_and_validation_is_not_sampled(tmp_path, case):
-    data = pairs_of(tmp_path, UNIGRAM, BPE) if case == "pairs" else texts_of(tmp_path, UNIGRAM)
+    data = pairs_of(tmp_path, UNIGRAM, BPE) if "pairs" in case else texts_of(tmp_path, UNIGRAM)
     sampled, weights = fit(case, data, tmp_path / "sampled")
     plain, others = fit(case, data, tmp_path / "plain", sampling=None)
     places = [[(row["step"], row["epoch"], row["lr"]) for row in rows] for rows in (sampled, plain)]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from builders import pair_dataset
+from pydantic import ValidationError
 
 from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.predictor import PairPredictor
@@ -39,9 +40,21 @@ def data(tmp_path_factory):
 
 def make_task(data, model, **batches):
     torch.manual_seed(1)
-    task = Task(model, Seq2SeqBatches(**{"batch_size": 5, **batches}), data, CPU)
+    task = Task(model, Seq2SeqBatches(**(batches or {"batch_size": 5})), data, CPU)
     task.network.double()
     return task
+
+
+@pytest.mark.parametrize("batches", [{"batch_size": 5}, {"batch_tokens": 30}, {"batch_tokens": 1}])
+def test_every_epoch_has_as_many_batches_as_is_said(data, batches):
+    task = make_task(data, settings(), **batches)
+    assert {len(list(task.batches(np.random.default_rng(seed)))) for seed in range(3)} == {task.epoch_steps()}
+
+
+@pytest.mark.parametrize("batches", [{}, {"batch_size": 5, "batch_tokens": 30}])
+def test_a_batch_is_counted_in_pairs_or_in_tokens(batches):
+    with pytest.raises(ValidationError, match="either `batch_size` in pairs or `batch_tokens` in tokens"):
+        Seq2SeqBatches(**batches)
 
 
 def predictor_of(data, model) -> PairPredictor:
@@ -67,7 +80,8 @@ def whole_loss(task):
 def test_batching_padding_and_packing_change_no_loss_and_no_gradient(data, cell, attention):
     model = settings(cell=cell, attention=attention)
     reference = whole_loss(make_task(data, model, batch_size=1))
-    for batches in ({"batch_size": 7}, {"batch_size": 100}, {"batch_size": 7, "padding": "pack"}):
+    sizes = ({"batch_size": 7}, {"batch_size": 100}, {"batch_size": 7, "padding": "pack"}, {"batch_tokens": 30})
+    for batches in sizes:
         nats, tokens, gradient = whole_loss(make_task(data, model, **batches))
         assert tokens == reference[1]
         assert nats == pytest.approx(reference[0], rel=1e-12)

@@ -177,6 +177,22 @@ def test_the_switch_is_told_to_copy_what_only_the_source_has(data):
     assert (loss.nats + loss.extra).item() == pytest.approx(expected, rel=1e-10)
 
 
+@pytest.mark.parametrize("pointer", [None, "mixture", "switch"])
+def test_smoothing_mixes_the_loss_with_that_of_writing_any_token_alike(data, pointer):
+    network = make_task(data, 100, pointer=pointer).network
+    with torch.no_grad():
+        network.output.linear.bias.mul_(40)  # what is copied is sure not to be written
+    (batch,) = make_task(data, 100).batches(np.random.default_rng(1))
+    targets, mask = batch.ids["target"], batch.mask("target")
+    memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
+    decoded = network.force(targets, memory, state)
+    given = decoded.read_BTD, decoded.weights_BTS, memory.source, targets, mask
+    plain, smooth = network.output.loss(*given), network.output.loss(*given, 0.3)
+    alike = -network.output.linear(decoded.read_BTD).log_softmax(-1).mean(-1)[mask].sum()
+    torch.testing.assert_close(smooth.nats, plain.nats)
+    torch.testing.assert_close(smooth.nats + smooth.extra, 0.7 * (plain.nats + plain.extra) + 0.3 * alike)
+
+
 def test_candidates_are_the_source_and_the_most_frequent(data):
     output = make_task(data, candidates=7).network.output
     ids = torch.tensor([[[EOS, 8, 8]], [[EOS, 5, 999]]])

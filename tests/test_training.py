@@ -70,10 +70,20 @@ def test_the_best_weights_are_kept_and_patience_ends_the_run():
     with torch.no_grad():
         for name, parameter in task.network.named_parameters():
             parameter.copy_(best.weights[name])
-    assert trainer.validate() == pytest.approx(best.loss)
+    assert trainer.validator.validate(trainer.average).loss == pytest.approx(best.loss)
 
 
-@pytest.mark.parametrize(("settings", "steps"), [({"steps": 7}, 7), ({"epochs": 2}, 6), ({"steps": 1}, 1)])
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({"steps": 7}, 7),
+        ({"epochs": 2}, 6),
+        ({"steps": 1}, 1),
+        ({"epochs": 2, "accumulate": 2}, 4),
+        ({"epochs": 2, "accumulate": 3}, 2),
+        ({"steps": 5, "accumulate": 2}, 5),
+    ],
+)
 def test_the_budget_is_kept_to_the_step_and_ends_with_a_validation(settings, steps):
     trainer, best, _ = train(**settings)
     assert trainer.step == steps
@@ -248,8 +258,9 @@ def resumable(folder, settings, fails_at=10**9):
     [
         {"epochs": 8},
         {"steps": 23, "schedule": "cosine", "warmup": 0.2, "validate_every": 4},
-        {"epochs": 8, "optimizer": "nt-asgd", "trigger": 1, "lr": 2.0, "validate_every": 2},
+        {"epochs": 8, "optimizer": "nt-asgd", "trigger": 1, "lr": 2.0, "validate_every": 2, "average": 2},
         {"epochs": 8, "schedule": "plateau", "optimizer": "adamw", "weight_decay": 0.1},
+        {"epochs": 8, "accumulate": 2, "validate_every": 3},
     ],
 )
 @pytest.mark.parametrize("fails_at", [1, 2, 3, 4, 11, 17])
@@ -266,14 +277,15 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     assert [row["step"] for row in again.history.timings] == [row["step"] for row in whole.history.timings]
 
 
-def test_more_epochs_go_on_from_where_fewer_have_ended(tmp_path, capsys):
-    resumable(tmp_path, {"epochs": 3})
-    more, best = resumable(tmp_path, {"epochs": 8})
+@pytest.mark.parametrize("settings", [{}, {"average": 3}])
+def test_more_epochs_go_on_from_where_fewer_have_ended(tmp_path, capsys, settings):
+    resumable(tmp_path, {"epochs": 3, **settings})
+    more, best = resumable(tmp_path, {"epochs": 8, **settings})
     assert "goes on from step 9" in capsys.readouterr().err
-    at_once, expected = resumable(tmp_path / "other", {"epochs": 8})
+    at_once, expected = resumable(tmp_path / "other", {"epochs": 8, **settings})
     assert more.history.rows == at_once.history.rows
     assert all(torch.equal(best.weights[name], weight) for name, weight in expected.weights.items())
-    fewer, _ = resumable(tmp_path, {"epochs": 2})
+    fewer, _ = resumable(tmp_path, {"epochs": 2, **settings})
     assert fewer.step == 6
     assert "beyond this budget; begins anew" in capsys.readouterr().err
 

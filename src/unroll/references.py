@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from unroll.evaluation.settings import BASELINES
+from unroll.evaluation.words import language_code
 from unroll.kinds import SCRATCH
 from unroll.mistakes import Problem, did_you_mean
 from unroll.text.settings import DatasetSettings
@@ -164,6 +165,7 @@ def _dataset_problems(name: str, run: Any, datasets: Entries) -> Iterator[Proble
     yield from _unit_problems(name, run, fields)
     if kind == "seq2seq":
         yield from _sharing_problems(name, run, fields)
+        yield from _language_problems(name, run)
     needed = FIELDS.get(kind or "", set(fields))
     if fields and set(fields) != needed:
         yield Problem(
@@ -232,6 +234,19 @@ def _sharing_problems(name: str, run: Any, fields: Entries) -> Iterator[Problem]
                 ("runs", name, "model", key),
                 f"needs a dataset whose fields share a vocabulary, and {run['dataset']!r} has two",
             )
+
+
+def _language_problems(name: str, run: Any) -> Iterator[Problem]:
+    """BLEU that finds words in one language where it selects and in another where it evaluates."""
+    train = entries(run, "train")
+    select = {"metric": train.get("select"), **entries(train, "select")}
+    ours, theirs = (str(settings.get("language", "en")) for settings in (select, entries(run, "evaluate")))
+    if select["metric"] == "bleu" and language_code(ours) != language_code(theirs):
+        yield Problem(
+            ("runs", name, "train", "select"),
+            f"finds words in the language {ours}, evaluate in {theirs}; the same would be right: "
+            f"{{metric: bleu, language: {theirs}}}",
+        )
 
 
 def _combination_problems(name: str, combination: Any, runs: Entries, datasets: Entries) -> Iterator[Problem]:

@@ -36,6 +36,8 @@ METRICS_A_CALL, PARAMS_A_CALL, LONGEST_PARAM = 1000, 100, 6000  # MLflow's limit
 CURVES = {
     "train_loss": "train/loss",
     "valid_loss": "valid/loss",
+    "valid_bleu": "valid/bleu",
+    "valid_rougeL": "valid/rougeL",
     "lr": "train/lr",
     "epoch": "train/epoch",
     "grad_norm": "train/grad_norm",

@@ -29,43 +29,67 @@ _FALLBACKS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Zen Hei", "Noto
 
 Scale = Literal["perplexity", "bits"]
 Curve = list[tuple[int, float]]
-"""(step, nats a token)."""
+"""(step, nats a token), or (step, score)."""
+SCORES = {"bleu": "BLEU", "rougeL": "ROUGE-L"}
+"""What validation may have been scored by, and how it is written."""
 
 
 def read_history(path: Path) -> dict[str, Curve]:
-    """The losses of `history.csv` as curves `train` and `valid`, each with the rows that have one."""
-    curves: dict[str, Curve] = {"train": [], "valid": []}
+    """The losses of `history.csv` as curves `train` and `valid`, and the score of validation under its name if it has
+    one: each with the rows that have a number."""
+    columns = {"train": "train_loss", "valid": "valid_loss"}
     with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for name, curve in curves.items():
-                if row[f"{name}_loss"]:
-                    curve.append((int(row["step"]), float(row[f"{name}_loss"])))
+        reader = csv.DictReader(file)
+        columns |= {name: f"valid_{name}" for name in SCORES if f"valid_{name}" in (reader.fieldnames or ())}
+        curves: dict[str, Curve] = {name: [] for name in columns}
+        for row in reader:
+            for name, column in columns.items():
+                if row[column]:
+                    curves[name].append((int(row["step"]), float(row[column])))
     return curves
 
 
 def learning_curve(curves: Mapping[str, Curve], scale: Scale) -> bytes:
-    """Training and validation loss over steps, as perplexity (logarithmic axis) or bits a token."""
+    """Training and validation loss over steps, as perplexity (logarithmic axis) or bits a token; below it the score of
+    validation, if there is one."""
+    scored = [name for name in SCORES if curves.get(name)]
 
-    def draw(axes: Axes) -> None:
-        for name, colour in (("train", TRAIN), ("valid", VALID)):
-            if curves[name]:
-                steps, nats = np.array(curves[name]).T
-                values = _scaled(nats, scale)
-                axes.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=name)
-        if curves["valid"]:
-            step, nats = min(curves["valid"], key=lambda point: point[1])
-            best = float(_scaled(np.array(nats), scale))
-            axes.axhline(best, color=VALID, linewidth=0.8, linestyle=":")
-            axes.set_title(f"best validation {best:.4g} at step {step}", loc="right", fontsize=9, color=VALID)
-        if scale == "perplexity":
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
-            axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
-        axes.set(xlabel="step", ylabel="perplexity" if scale == "perplexity" else "bits per token")
-        axes.grid(True, which="both", color=FAINT, alpha=0.2)
-        axes.legend(frameon=False)
+    def draw(figure: Figure) -> None:
+        above, *below = figure.subplots(1 + len(scored), sharex=True, squeeze=False)[:, 0]
+        _draw_losses(above, curves, scale)
+        for axes, name in zip(below, scored, strict=True):
+            axes.plot(*zip(*curves[name], strict=True), color=VALID, marker="o", markersize=3, linewidth=1.4)
+            step, best = max(curves[name], key=lambda point: point[1])
+            _draw_best(axes, best, step)
+            axes.set(ylabel=f"{SCORES[name]} of validation")
+            axes.grid(True, color=FAINT, alpha=0.2)
+        [above, *below][-1].set_xlabel("step")
 
-    return _png(draw, 7, 4)
+    return png(draw, 7, 4 + 2 * len(scored))
+
+
+def _draw_losses(axes: Axes, curves: Mapping[str, Curve], scale: Scale) -> None:
+    for name, colour in (("train", TRAIN), ("valid", VALID)):
+        if curves[name]:
+            steps, nats = np.array(curves[name]).T
+            values = _scaled(nats, scale)
+            axes.plot(steps, values, color=colour, marker="o", markersize=3, linewidth=1.4, label=name)
+    if curves["valid"]:
+        step, nats = min(curves["valid"], key=lambda point: point[1])
+        best = float(_scaled(np.array(nats), scale))
+        _draw_best(axes, best, step)
+    if scale == "perplexity":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
+        axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.5)))
+    axes.set(ylabel="perplexity" if scale == "perplexity" else "bits per token")
+    axes.grid(True, which="both", color=FAINT, alpha=0.2)
+    axes.legend(frameon=False)
+
+
+def _draw_best(axes: Axes, best: float, step: int) -> None:
+    axes.axhline(best, color=VALID, linewidth=0.8, linestyle=":")
+    axes.set_title(f"best validation {best:.4g} at step {step}", loc="right", fontsize=9, color=VALID)
 
 
 def _scaled(nats: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ KindName = Literal["language_model", "seq2seq", "ngram"]
 
 
 def load_task(kind: KindName) -> Any:
-    """The class `Task` of a kind: it offers what `unroll.training.loop.Task` says, or `estimation.Estimable`."""
+    """The class `Task` of a kind: it offers what `unroll.training.task.Task` says, or `estimation.Estimable`."""
     return import_module(f"unroll.kinds.{kind}.task").Task
 
 

@@ -28,11 +28,11 @@ def cross_entropy(logits_NV: Tensor, targets_N: Tensor, smoothing: float = 0.0) 
     With `smoothing` ε the extra is what makes of it the cross-entropy with (1 - ε) target + ε uniform.
     """
     logits_NV = logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
-    nats = F.cross_entropy(logits_NV, targets_N, reduction="sum")
+    logp_NV = F.log_softmax(logits_NV, dim=-1)
+    nats = F.nll_loss(logp_NV, targets_N, reduction="sum")
     if not smoothing:
         return Loss(nats, targets_N.numel())
-    smooth = F.cross_entropy(logits_NV, targets_N, reduction="sum", label_smoothing=smoothing)
-    return Loss(nats, targets_N.numel(), smooth - nats)
+    return Loss(nats, targets_N.numel(), smoothing * (-logp_NV.mean(-1).sum() - nats))
 
 
 def linear_cross_entropy(

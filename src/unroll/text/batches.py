@@ -80,6 +80,43 @@ def _cut(rows: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
+class TokenBatches:
+    """Row numbers in batches that are as large as `budget` allows, every row once; `len` says how many batches.
+
+    A batch is as large as its field with most padded positions: rows times the longest of all their fields, ends
+    included, is at most `budget`, but a row that is longer makes a batch of its own. Rows are sorted by their longest
+    field, so every epoch has batches of the same sizes, however rows of equal lengths are ordered, and their number
+    is known before the first.
+    """
+
+    def __init__(self, split: EncodedSplit, budget: int) -> None:
+        fields = [field.lengths for field in split.fields.values()]
+        self._keys = [*fields, np.max(fields, axis=0)]
+        self._starts = _starts(np.sort(self._keys[-1]).astype(np.int64), budget)
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def rows(self, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """One epoch: rows of equal lengths in a new order, then the batches shuffled."""
+        drawn = order.permutation(len(self._keys[-1]))
+        batches = np.split(np.lexsort([drawn, *self._keys]), self._starts[1:])
+        for n in order.permutation(len(batches)):
+            yield batches[n]
+
+
+def _starts(lengths: NDArray[np.int64], budget: int) -> list[int]:
+    """Where batches of at most `budget` padded positions begin in rows sorted by their `lengths` (N,)."""
+    starts = []
+    start = 0
+    while start < len(lengths):
+        starts.append(start)
+        ahead = lengths[start : start + budget // int(lengths[start])]
+        sizes = np.arange(1, len(ahead) + 1) * ahead
+        start += max(1, int(np.searchsorted(sizes, budget, side="right")))
+    return starts
+
+
 @dataclass(frozen=True)
 class Segment:
     """Consecutive steps of `lanes` parallel parts of one stream.

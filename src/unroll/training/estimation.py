@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unroll.training.history import History
 from unroll.training.progress import TrainingProgress
-from unroll.training.window import Best
+from unroll.training.ranking import Best
 
 
 class Stage(Protocol):
@@ -32,7 +32,7 @@ class Stage(Protocol):
 
 @runtime_checkable
 class Estimable(Protocol):
-    """A kind on its data that makes its model itself: what it gives in place of a `loop.Task`."""
+    """A kind on its data that makes its model itself: what it gives in place of a `task.Task`."""
 
     @property
     def steps(self) -> int:
@@ -62,8 +62,9 @@ class Estimation:
                 losses = {"train_loss": stage.train_loss, "valid_loss": stage.valid_loss}
                 self.history.add({"step": self.step, "epoch": 1, **losses}, stage.tokens, seconds)
                 speed = stage.tokens / max(seconds, 1e-9)
-                progress.show(self.step, self.step / self.task.steps, stage.train_loss, stage.valid_loss, speed)
-                best, remarks = Best(stage.valid_loss, self.step, stage.weights), stage.remarks
+                valid = f"{stage.valid_loss:.3f}"
+                progress.show(self.step, self.step / self.task.steps, stage.train_loss, valid, speed)
+                best, remarks = Best(stage.valid_loss, step=self.step, weights=stage.weights), stage.remarks
                 began = time.perf_counter()
         for remark in remarks:
             print(f"{self.run}  {remark}", file=sys.stderr)

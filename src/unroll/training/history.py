@@ -4,6 +4,7 @@ import csv
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,8 @@ TIMING = ("step", "time", "seconds", "tokens_per_second", "peak_ram_bytes")
 class History:
     """Rows of `history.csv` (the same seed gives the same bytes) and of `timing.csv` (never the same)."""
 
+    more: Sequence[str] = ()
+    """Columns that not every training has."""
     rows: list[dict[str, str]] = field(default_factory=list)
     timings: list[dict[str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
@@ -24,7 +27,7 @@ class History:
 
     def add(self, values: dict[str, float | None], tokens: int, seconds: float) -> None:
         """Record one row; `tokens` were trained on in the last `seconds`. A value of None leaves its cell empty."""
-        self.rows.append({name: _cell(values.get(name)) for name in HISTORY})
+        self.rows.append({name: _cell(values.get(name)) for name in (*HISTORY, *self.more)})
         elapsed = time.perf_counter() - self.clock
         timing: dict[str, float | None] = {
             "step": values["step"],
@@ -48,7 +51,7 @@ class History:
     def write(self, folder: Path) -> None:
         """Write `history.csv` and `timing.csv` into `folder`."""
         for name, columns, rows in (
-            ("history.csv", HISTORY, self.rows),
+            ("history.csv", (*HISTORY, *self.more), self.rows),
             ("timing.csv", TIMING, self.timings),
         ):
             with whole_file(folder / name) as file:

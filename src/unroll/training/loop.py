@@ -3,10 +3,10 @@
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,32 +17,17 @@ from unroll.kinds.bundle import put_weights, weights_of
 from unroll.nn.losses import Loss
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
-from unroll.training.optim import Average, make_optimizer
+from unroll.training.optim import Average, make_optimizer, scale_gradients
 from unroll.training.progress import TrainingProgress
+from unroll.training.ranking import Best, Ranking
 from unroll.training.schedule import Place, learning_rate
 from unroll.training.settings import TrainSettings
-from unroll.training.window import Best, Window
+from unroll.training.task import Task
+from unroll.training.validation import Score, Validation, Validator
+from unroll.training.window import Window
 
 LOG_EVERY = 50  # updates between rows of the history
 SAVE_SECONDS = 60.0  # between checkpoints
-
-
-class Task(Protocol):
-    """A network on its data: what a kind gives the loop."""
-
-    network: nn.Module
-
-    def epoch_steps(self) -> int:
-        """Batches of an epoch."""
-
-    def batches(self, order: np.random.Generator) -> Iterator[Any]:
-        """One epoch of training batches, on the device; `order` decides all that is random about them."""
-
-    def valid_batches(self) -> Iterator[Any]:
-        """The validation split, always the same way."""
-
-    def loss(self, batch: Any, carry: Any) -> tuple[Loss, Any]:
-        """The summed loss of a batch; `carry` is what the batch before it handed on, None at the start."""
 
 
 @dataclass
@@ -68,19 +53,22 @@ class Trainer:
         seed: int,
         device: torch.device,
         checkpoints: Checkpoints | None = None,
+        score: Score | None = None,
     ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
         self.checkpoints = checkpoints
-        self.history = History()
-        self.best = Best()
+        self.validator = Validator(task, score, device)
+        self.history = History(self.validator.more)
+        self.ranking = Ranking(settings.average or 1)
         self.at = Position()
         self.carry: Any = None
         self.window = Window(device)
-        self.valid_losses: list[float] = []
+        self.ranks: list[tuple[float, float]] = []
         self.optimizer = make_optimizer(task.network, settings)
         self.average = Average(task.network)
         self.per_epoch = task.epoch_steps()
-        self.limit = settings.steps or (settings.epochs * self.per_epoch if settings.epochs else None)
+        updates = math.ceil(self.per_epoch / settings.accumulate)
+        self.limit = settings.steps or (settings.epochs * updates if settings.epochs else None)
 
     @property
     def step(self) -> int:
@@ -88,23 +76,28 @@ class Trainer:
         return self.at.step
 
     def fit(self) -> Best:
-        """Train until the budget is spent or patience is out. Raises `UserError` at a loss that is not a number."""
+        """Train until the budget is spent or patience is out. Raises `UserError` at a loss that is not a number.
+
+        What is returned has no weights if no validation loss was a number.
+        """
         self._resume()
         self.started = self.saved = time.perf_counter()
         with TrainingProgress(self.run, self._share(self.step)) as progress:
             while not self._finished():
                 self._epoch(progress)
+        best = self._chosen()
         if self.checkpoints and self.settings.open_ended:
             self._save()
         elif self.checkpoints:
             self.checkpoints.clear()
-        return self.best
+        return best
 
     def _epoch(self, progress: TrainingProgress) -> None:
         """What is left of an epoch."""
         order = np.random.default_rng((self.seed, self.at.epoch))
-        for batch in islice(self.task.batches(order), self.at.batch, None):
-            self._update(batch)
+        left = islice(self.task.batches(order), self.at.batch, None)
+        while batches := list(islice(left, self.settings.accumulate)):
+            self._update(batches)
             every = self.settings.validate_every
             validate = self._spent() or (every is not None and self.step % every == 0)
             if validate or self.step % LOG_EVERY == 0:
@@ -117,36 +110,51 @@ class Trainer:
             self._record(True, progress)
         self.at.epoch, self.at.batch, self.carry = self.at.epoch + 1, 0, None
 
-    def validate(self) -> float:
-        """Nats per token on the validation split, with the average of the weights if there is one."""
-        self.task.network.eval()
-        total, count, carry = 0.0, 0, None
-        with torch.inference_mode(), self.average.in_place():
-            for batch in self.task.valid_batches():
-                loss, carry = self.task.loss(batch, carry)
-                total += float(loss.nats)
-                count += loss.tokens
-        self.task.network.train()
-        return total / count
+    def _chosen(self) -> Best:
+        """The best weights, or the mean of the best ones if it validates better."""
+        best, kept = self.ranking.best, self.ranking.kept
+        if len(kept) < 2:
+            return best
+        average = Average.of(self.task.network, [one.weights for one in kept])
+        found = self.validator.validate(average)
+        better = found.rank < best.rank
+        steps, told = sorted(one.step for one in kept), self.validator.told
+        print(
+            f"{self.run}: the mean of the weights of steps {', '.join(map(str, steps))}: valid {told(found)}; "
+            f"those of step {best.step} alone: valid {told(best)}; the {'mean' if better else 'latter'} it is",
+            file=sys.stderr,
+        )
+        return Best(found.loss, found.score, best.step, self._weights(average), steps) if better else best
 
-    def _update(self, batch: Any) -> None:
-        """One update of the weights: the gradient of the mean loss over the batch's tokens, clipped."""
+    def _weights(self, average: Average) -> dict[str, Tensor]:
+        with average.in_place():
+            return weights_of(self.task.network)
+
+    def _update(self, batches: Sequence[Any]) -> None:
+        """One update of the weights: the gradient of the mean loss over the tokens of all `batches`, clipped."""
         rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss, self.carry = self.task.loss(batch, self.carry)
-        self._look("loss", loss.nats, self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
-        ((loss.nats + loss.extra) / loss.tokens).backward()  # type: ignore[no-untyped-call]
+        losses = []
+        for batch in batches:
+            loss, self.carry = self.task.loss(batch, self.carry)
+            self._look("loss", loss.nats, self.step + 1)
+            losses.append(Loss(loss.nats.detach(), loss.tokens))
+            # The tokens of all are known at the last: until then, sums are divided by those of the first.
+            ((loss.nats + loss.extra) / losses[0].tokens).backward()  # type: ignore[no-untyped-call]
+        tokens = sum(loss.tokens for loss in losses)
+        if len(batches) > 1:
+            scale_gradients(self.task.network, losses[0].tokens / tokens)
         limit = self.settings.clip if self.settings.clip is not None else math.inf
         norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), limit)
         self._look("gradient's norm", norm, self.step + 1)
         self.optimizer.step()
         self.at.step += 1
-        self.at.batch += 1
+        self.at.batch += len(batches)
         if self.average.means:
             self.average.add()
-        self.window.add(loss, norm, self.settings.clip)
+        self.window.add(losses, norm, self.settings.clip)
 
     def _rate(self) -> float:
         epochs = self.at.epoch + self.at.batch / self.per_epoch
@@ -164,7 +172,7 @@ class Trainer:
 
     def _finished(self) -> bool:
         patience = self.settings.patience
-        if patience is not None and self.best.misses >= patience:
+        if patience is not None and self.ranking.misses >= patience:
             return True
         return self._spent() and self.at.validated == self.step
 
@@ -174,29 +182,30 @@ class Trainer:
         means = self.window.means()
         loss = means["train_loss"]
         seconds = time.perf_counter() - self.window.started
-        valid_loss = self._judge(self.validate()) if validate else None
-        values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"]}
-        self.history.add({**values, **means, "valid_loss": valid_loss}, self.window.tokens, seconds)
+        values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"], **means}
+        valid = None
+        if validate:
+            found = self.validator.validate(self.average)
+            self._judge(found)
+            values |= self.validator.row(found)
+            valid = self.validator.told(found)
+        self.history.add(values, self.window.tokens, seconds)
         speed = self.window.tokens / max(seconds, 1e-9)
-        progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid_loss, speed)
+        progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid, speed)
         self.window = Window(self.device)
 
-    def _judge(self, valid_loss: float) -> float:
-        """Keep the weights if they are the best; else see what the lack of progress changes."""
+    def _judge(self, found: Validation) -> None:
+        """Keep the weights if they are among the best; if they are not the best, see what that changes."""
         self.at.validated = self.step
-        before = self.valid_losses[: -self.settings.trigger]
-        self.valid_losses.append(valid_loss)
-        if valid_loss < self.best.loss:
-            with self.average.in_place():
-                self.best = Best(valid_loss, self.step, weights_of(self.task.network))
-            return valid_loss
-        self.best.misses += 1
-        if self.settings.schedule == "plateau" and self.best.misses % self.settings.plateau == 0:
+        before = self.ranks[: -self.settings.trigger]
+        self.ranks.append(found.rank)
+        if self.ranking.add(found, self.step, lambda: self._weights(self.average)):
+            return
+        if self.settings.schedule == "plateau" and self.ranking.misses % self.settings.plateau == 0:
             self.at.cuts += 1
         starts = self.settings.optimizer == "nt-asgd" and not self.average.means
-        if starts and before and valid_loss > min(before):
+        if starts and before and found.rank > min(before):
             self.average.add()
-        return valid_loss
 
     def _look(self, what: str, value: Tensor, step: int) -> None:
         """Stop at what is no number before it gets into the weights; not on a GPU, which looking would make wait."""
@@ -210,7 +219,7 @@ class Trainer:
 
     def _must_be_finite(self, what: str, value: float, step: int) -> None:
         if not math.isfinite(value):
-            kept = f"; the best validation so far was at step {self.best.step}" if self.best.weights else ""
+            kept = f"; the best validation so far was at step {self.ranking.best.step}" if self.ranking.kept else ""
             raise UserError(
                 f"runs.{self.run}.train: the {what} is {value} at step {step}; a lower lr or a clip may help{kept}"
             )
@@ -227,10 +236,10 @@ class Trainer:
             "weights": weights_of(self.task.network),
             "optimizer": self.optimizer.state_dict(),
             "average": self.average.state(),
-            "best": vars(self.best),
+            "ranking": self.ranking.state(),
             "carry": self.carry,
             "window": self.window.state(),
-            "valid_losses": self.valid_losses,
+            "ranks": self.ranks,
             "history": self.history.state(),
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
@@ -252,10 +261,10 @@ class Trainer:
         put_weights(self.task.network, state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average.restore(state["average"])
-        self.best = Best(**state["best"])
+        self.ranking.restore(state["ranking"])
         self.carry = state["carry"]
         self.window.restore(state["window"])
-        self.valid_losses = state["valid_losses"]
+        self.ranks = state["ranks"]
         self.history.restore(state["history"], at.seconds)
         torch.set_rng_state(state["random"].cpu())
         if state["random_cuda"]:

@@ -1,6 +1,6 @@
-"""Optimisers, and the average of weights that NT-ASGD takes."""
+"""Optimisers, and averages of weights."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,11 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
             return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=True)
 
 
+def scale_gradients(network: nn.Module, factor: float) -> None:
+    """Multiply every gradient by `factor`."""
+    torch._foreach_mul_([p.grad for p in network.parameters() if p.grad is not None], factor)
+
+
 class Average:
     """The running mean of a network's weights over the updates since it began. Polyak and Juditsky (1992)."""
 
@@ -36,14 +41,24 @@ class Average:
         self.means: list[Tensor] = []
         self.count = 0
 
-    @torch.no_grad()
+    @classmethod
+    def of(cls, network: nn.Module, weights: Iterable[Mapping[str, Tensor]]) -> "Average":
+        """The mean of `weights`, each those of `network` at some time, as `bundle.weights_of` gives them."""
+        average = cls(network)
+        for one in weights:
+            average._take([w.to(p.device) for w, p in zip(one.values(), average.parameters, strict=True)])
+        return average
+
     def add(self) -> None:
         """Take the present weights into the mean."""
+        self._take([p.detach() for p in self.parameters])
+
+    def _take(self, weights: list[Tensor]) -> None:
         self.count += 1
         if not self.means:
-            self.means = [p.detach().clone() for p in self.parameters]
+            self.means = [w.clone() for w in weights]
             return
-        torch._foreach_lerp_(self.means, [p.detach() for p in self.parameters], 1 / self.count)
+        torch._foreach_lerp_(self.means, weights, 1 / self.count)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

@@ -43,13 +43,12 @@ class TrainingProgress:
         if self.bar:
             self.bar.stop()
 
-    def show(
-        self, step: int, share: float, train_loss: float, valid_loss: float | None, tokens_per_second: float
-    ) -> None:
-        """Tell the state after `step` updates and a `share` of the budget; losses in nats per token."""
+    def show(self, step: int, share: float, train_loss: float, valid: str | None, tokens_per_second: float) -> None:
+        """Tell the state after `step` updates and a `share` of the budget: the training loss in nats per token, and
+        what validation found."""
         state = f"step {step}  loss {train_loss:.3f}"
-        if valid_loss is not None:
-            state += f"  valid {valid_loss:.3f}"
+        if valid is not None:
+            state += f"  valid {valid}"
         state += f"  {tokens_per_second:,.0f} tokens/s"
         now = time.monotonic()
         if self.bar:

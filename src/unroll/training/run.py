@@ -14,10 +14,14 @@ from unroll.kinds import load_task
 from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
 from unroll.text.sampling import SampledDataset
+from unroll.text.vocabulary import load_vocabularies
 from unroll.training.checkpoints import Checkpoints
+from unroll.training.decoded import DecodedScore
 from unroll.training.estimation import Estimable, Estimation
 from unroll.training.loop import Trainer
+from unroll.training.ranking import Best
 from unroll.training.start import start
+from unroll.training.validation import Score
 
 BUDGET = {"epochs", "steps", "minutes", "patience"}
 
@@ -46,13 +50,14 @@ def train_run(
     task = load_task(run.model.kind)(run.model, run.train, data, device)
     known = [data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
     trainer: Trainer | Estimation
+    score = _score(run.train, task, data, vocabularies)
     if isinstance(task, Estimable):
         trainer = Estimation(name, task)
     else:
         known.append(start(name, run, task.network, init, vocabularies) or "")
         without = BUDGET if run.train.open_ended else set()
         saved = Checkpoints(checkpoints / fingerprint(run, known, without))
-        trainer = Trainer(name, task, run.train, run.seed, device, saved)
+        trainer = Trainer(name, task, run.train, run.seed, device, saved, score)
     best = trainer.fit()
     if not best.weights:
         raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
@@ -74,10 +79,29 @@ def train_run(
             "memory_bytes": sum(weights.nbytes for weights in best.weights.values()),
             "steps": trainer.step,
         },
-        "best": {"step": best.step, "valid_loss": best.loss},
+        "best": _stated(best, score),
     }
     write_bundle(model, info, best.weights, vocabularies)
     trainer.history.write(results)
+
+
+def _score(train: Any, task: Any, data: EncodedDataset, vocabularies: Path) -> Score | None:
+    """What validations are compared by; None for their loss."""
+    select = getattr(train, "select", None)
+    if select is None or select.metric == "loss":
+        return None
+    known = load_vocabularies(vocabularies)
+    return DecodedScore(task, data, known, select.metric, select.language, select.rows)
+
+
+def _stated(best: Best, score: Score | None) -> dict[str, Any]:
+    """What a bundle says of its weights."""
+    stated: dict[str, Any] = {"step": best.step, "valid_loss": best.loss}
+    if score:
+        stated[f"valid_{score.name}"] = best.score
+    if best.averaged:
+        stated["averaged"] = best.averaged
+    return stated
 
 
 def fingerprint(run: Any, known: Sequence[str], without: set[str] | None = None) -> str:

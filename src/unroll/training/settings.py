@@ -1,7 +1,7 @@
 """Settings of training that every kind trained by gradient shares."""
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -43,6 +43,9 @@ class TrainSettings(Settings):
     """Validations in a row without a new best one after which the rate is multiplied by `decay`."""
     clip: float | None = Field(default=None, gt=0)
     """Largest global norm of the gradient; null for no clipping."""
+    accumulate: Count = 1
+    """Batches of an update: the gradient is that of one batch which holds them all, at the memory of one; an epoch's
+    last update has what is left. Of a stream they are consecutive segments, and gradients end at each."""
     epochs: Count | None = None
     """Budget in passes over the training split."""
     steps: Count | None = None
@@ -53,6 +56,11 @@ class TrainSettings(Settings):
     """Updates between validations; null for once an epoch."""
     patience: Count | None = None
     """Stop after this many validations in a row without a new best one; null for never."""
+
+    average: Annotated[Count, Field(ge=2)] | None = None
+    """At the end the weights of so many best validations are averaged; the mean is the finished model if it validates
+    better than the best of them. Of the best, where Vaswani et al. (2017) take the last: with `patience` the last are
+    those that were no better. Null: the best weights."""
 
     belongs: ClassVar = {
         "momentum": ("optimizer", ("sgd",)),

@@ -1,7 +1,7 @@
-"""What training has seen since the last row of its history, and the best weights so far."""
+"""What training has seen since the last row of its history."""
 
-import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,17 +9,6 @@ import torch
 from torch import Tensor
 
 from unroll.nn.losses import Loss
-
-
-@dataclass
-class Best:
-    """The weights with the lowest validation loss so far."""
-
-    loss: float = math.inf
-    step: int = 0
-    weights: dict[str, Tensor] = field(default_factory=dict)
-    misses: int = 0
-    """Validations since."""
 
 
 @dataclass
@@ -35,13 +24,14 @@ class Window:
         self.clipped = torch.zeros((), dtype=torch.float64, device=self.device)
         self.tokens = self.updates = 0
 
-    def add(self, loss: Loss, norm: Tensor, clip: float | None) -> None:
-        """Count one update."""
-        self.loss += loss.nats.detach()
+    def add(self, losses: Sequence[Loss], norm: Tensor, clip: float | None) -> None:
+        """Count one update, on `losses`."""
+        for loss in losses:
+            self.loss += loss.nats
+            self.tokens += loss.tokens
         self.norm += norm
         if clip is not None:
             self.clipped += norm > clip
-        self.tokens += loss.tokens
         self.updates += 1
 
     def means(self) -> dict[str, float | None]:

@@ -110,7 +110,8 @@ class Output(nn.Module):
             loss = cross_entropy(logits, written_N, smoothing)
             same_BTS = source.ids_BS.unsqueeze(1) == targets_BT.unsqueeze(-1)
             copied_N = (copies.weights_BTS * same_BTS).sum(-1).flatten()[real]
-            loss = self._pointed(logits, written_N, unknown_N, copied_N, copies.gate_BT1.flatten()[real], loss)
+            gate_N = copies.gate_BT1.flatten()[real]
+            loss = self._pointed(logits, written_N, unknown_N, copied_N, gate_N, loss, smoothing)
         if coverage:
             covered_BTS = weights_BTS.cumsum(1) - weights_BTS
             twice_N = torch.minimum(weights_BTS, covered_BTS).sum(-1).flatten()[real]
@@ -127,18 +128,31 @@ class Output(nn.Module):
         return self.linear.weight[chosen_C], self.linear.bias[chosen_C], place_V[written_N]
 
     def _pointed(
-        self, logits: Tensor, written_N: Tensor, unknown_N: Tensor, copied_N: Tensor, gate_N: Tensor, loss: Loss
+        self,
+        logits: Tensor,
+        written_N: Tensor,
+        unknown_N: Tensor,
+        copied_N: Tensor,
+        gate_N: Tensor,
+        loss: Loss,
+        smoothing: float,
     ) -> Loss:
-        """The loss of writing or copying, from that of writing alone."""
+        """The loss of writing or copying, from that of writing alone.
+
+        With smoothing ε training minimises (1 - ε) times it and ε times writing any token alike.
+        """
         written_nats_N = F.cross_entropy(logits, written_N, reduction="none")
         # What can be copied alone is not written as unknown.
         only_copied_N = unknown_N & (copied_N > 0)
         nats_N = -_mixed(-written_nats_N.masked_fill(only_copied_N, torch.inf), copied_N, gate_N)
         extra = loss.extra
+        if smoothing:
+            # Takes back what `loss` has for not writing a target: where it is copied, that would pay without bound.
+            extra = extra + smoothing * (written_nats_N - nats_N).sum()
         if self.pointer is not None and self.training:
             copying_N = F.softplus(gate_N) - _safe_log(copied_N)
             told_N = torch.where(only_copied_N, copying_N, F.softplus(-gate_N) + written_nats_N)
-            extra = extra + (told_N - nats_N).sum()
+            extra = extra + (1 - smoothing) * (told_N - nats_N).sum()
         return Loss(nats_N.sum(), loss.tokens, extra)
 
 

@@ -1,9 +1,9 @@
 """Settings of encoder-decoder models."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from unroll.nn.settings import CellSettings, Dropout, DropoutSettings, Share
 from unroll.settings import Count, Layers, Seed, Settings, Width, rule
@@ -80,17 +80,46 @@ class Seq2SeqSettings(CellSettings):
             yield f"`past: coverage` belongs to attention: additive, not {self.attention}"
 
 
+class SelectSettings(Settings):
+    """What validations are compared by, for the best weights, `patience`, `schedule: plateau` and `average`."""
+
+    metric: Literal["loss", "bleu", "rouge"]
+    """`loss`: nats per token. `bleu`, `rouge`: BLEU, or ROUGE-L, of what a greedy search makes of the sources."""
+    rows: Count | None = None
+    """Pairs of the validation split that are decoded, evenly spread over it; null for all. The loss is of all."""
+    language: str = "en"
+    """Of the target, as in `evaluate`."""
+
+    belongs: ClassVar = {"rows": ("metric", ("bleu", "rouge"))}
+
+
+def _metric(value: Any) -> Any:
+    """A single word stands for the metric."""
+    return {"metric": value} if isinstance(value, str) else value
+
+
 class Seq2SeqBatches(SamplingSettings):
     """How `runs.RUN.train` presents pairs to an encoder-decoder."""
 
-    batch_size: Count
+    batch_size: Count | None = None
     """Pairs in a batch, of similar length."""
+    batch_tokens: Count | None = None
+    """In place of `batch_size`: a batch has as many pairs of similar length as fit into so many tokens of source and as
+    many of target, ends and padding included. A longer pair makes a batch of its own. With `sampling` the tokens are
+    those of the likeliest pieces."""
     label_smoothing: Share = 0.0
     """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
     coverage_loss: float = Field(default=0.0, ge=0)
     """Weight of the loss for looking again where attention has been (See et al., 2017)."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
+    select: Annotated[SelectSettings, BeforeValidator(_metric)] = SelectSettings(metric="loss")
+    """What validations are compared by: `loss`, `bleu` or `rouge`, or more about it."""
+
+    @rule
+    def _one_size(self) -> Iterator[str]:
+        if (self.batch_size is None) == (self.batch_tokens is None):
+            yield "state how large a batch is, either `batch_size` in pairs or `batch_tokens` in tokens"
 
 
 class SampleSettings(Settings):

@@ -1,16 +1,19 @@
 """What the training loop needs of an encoder-decoder: batches, loss, validation."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from unroll.kinds.seq2seq.network import Seq2Seq
-from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
+from unroll.kinds.seq2seq.predictor import PairPredictor
+from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqBatches, Seq2SeqSettings
 from unroll.nn.losses import Loss
-from unroll.text.batches import Batch, make_batch, row_batches
-from unroll.text.encoded import EncodedDataset
+from unroll.text.batches import Batch, TokenBatches, make_batch, row_batches
+from unroll.text.encoded import EncodedDataset, EncodedSplit
+from unroll.text.vocabulary import Vocabulary
 
 VALID_ROWS = 64
 
@@ -26,6 +29,7 @@ class Task:
         self.settings = batches
         self.data = data
         self.device = device
+        self.token_batches = None if batches.batch_tokens is None else TokenBatches(data.train, batches.batch_tokens)
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
         ends = source["sentence_ends"] if model.sentences else ()
@@ -33,18 +37,33 @@ class Task:
 
     def epoch_steps(self) -> int:
         """Batches of an epoch."""
+        if self.token_batches is not None:
+            return len(self.token_batches)
+        assert self.settings.batch_size is not None
         return math.ceil(len(self.data.train) / self.settings.batch_size)
 
     def batches(self, order: np.random.Generator) -> Iterator[Batch]:
         """One epoch: every pair once, pairs of similar length together, in a new order."""
         train = self.data.epoch(order)
-        for rows in row_batches(train, self.settings.batch_size, order):
+        for rows in self._rows(train, order):
             yield make_batch(train, rows).to(self.device)
+
+    def _rows(self, train: EncodedSplit, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        if self.token_batches is not None:
+            return self.token_batches.rows(order)
+        assert self.settings.batch_size is not None
+        return row_batches(train, self.settings.batch_size, order)
 
     def valid_batches(self) -> Iterator[Batch]:
         """The validation split in a fixed order."""
         for rows in row_batches(self.data.valid, VALID_ROWS):
             yield make_batch(self.data.valid, rows).to(self.device)
+
+    def decode(self, sources: Sequence[str], vocabularies: Mapping[str, Vocabulary]) -> list[str]:
+        """What a greedy search makes of `sources` with the network as it is, which it puts into evaluation mode."""
+        source, target = (vocabularies[name] for name in self.fields)
+        predictor = PairPredictor(self.network, source, target, self.data.manifest["max_length"], self.device)
+        return [hypothesis.text for hypothesis in predictor.decode(sources, DecodeSettings(beam=1))]
 
     def loss(self, batch: Batch, carry: None) -> tuple[Loss, None]:
         """-log p(target | source) with the right tokens before each position (teacher forcing)."""

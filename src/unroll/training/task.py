@@ -1,0 +1,27 @@
+"""What a kind of model that is trained by gradient gives the loop."""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from torch import nn
+
+from unroll.nn.losses import Loss
+
+
+class Task(Protocol):
+    """A network on its data."""
+
+    network: nn.Module
+
+    def epoch_steps(self) -> int:
+        """Batches of an epoch."""
+
+    def batches(self, order: np.random.Generator) -> Iterator[Any]:
+        """One epoch of training batches, on the device; `order` decides all that is random about them."""
+
+    def valid_batches(self) -> Iterator[Any]:
+        """The validation split, always the same way."""
+
+    def loss(self, batch: Any, carry: Any) -> tuple[Loss, Any]:
+        """The summed loss of a batch; `carry` is what the batch before it handed on, None at the start."""
