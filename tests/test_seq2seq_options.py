@@ -11,6 +11,8 @@ from unroll.kinds.seq2seq.predictor import PairPredictor, place_open
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqBatches, Seq2SeqSettings
 from unroll.kinds.seq2seq.task import Task
 from unroll.text.specials import EOS, SPECIALS, UNK
+from unroll.training.loop import Trainer
+from unroll.training.settings import TrainSettings
 
 CPU = torch.device("cpu")
 WORDS = ["a", "b", "c", "d", "e", ".", "?"]
@@ -313,3 +315,18 @@ def test_sampling_always_reads_what_the_model_itself_says(data):
         said[:, 1:], *task.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
     )
     torch.testing.assert_close(sampled.read_BTD, again.read_BTD, rtol=1e-10, atol=1e-12)
+
+
+def test_scheduled_sampling_rises_with_the_budget_that_is_spent(data, monkeypatch):
+    task = make_task(data, 100)
+    task.settings = task.settings.model_copy(update={"scheduled_sampling": 0.4})
+    shares, force = [], task.network.force
+
+    def told(targets, memory, state, own):
+        shares.append((task.network.training, own))
+        return force(targets, memory, state, own)
+
+    monkeypatch.setattr(task.network, "force", told)
+    Trainer("fed", task, TrainSettings(lr=1e-3, steps=4), 1, CPU).fit()
+    assert [own for training, own in shares if training] == [pytest.approx(0.4 * n / 4) for n in range(4)]
+    assert {own for training, own in shares if not training} == {0.0}

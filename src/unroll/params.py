@@ -31,6 +31,11 @@ class LanguageModelTraining(LanguageModelBatches, TrainSettings):
 class Seq2SeqTraining(Seq2SeqBatches, TrainSettings):
     """`runs.RUN.train` of an encoder-decoder."""
 
+    @property
+    def open_ended(self) -> bool:
+        """Whether nothing depends on the budget, so that a larger one may go on."""
+        return super().open_ended and not self.scheduled_sampling
+
 
 class TrainedRun(Settings):
     """What every run has."""

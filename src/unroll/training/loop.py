@@ -135,6 +135,7 @@ class Trainer:
         rate = self._rate()
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        self.task.progress = self._share(self.step)
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for batch in batches:

@@ -13,6 +13,8 @@ class Task(Protocol):
     """A network on its data."""
 
     network: nn.Module
+    progress: float
+    """The share of the budget that training has spent, which the loop keeps up to date."""
 
     def epoch_steps(self) -> int:
         """Batches of an epoch."""

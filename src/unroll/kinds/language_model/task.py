@@ -46,6 +46,7 @@ class Task:
         self.settings = batches
         self.data = data
         self.device = device
+        self.progress = 0.0
         field = data.manifest["fields"]["text"]
         self.network = LanguageModel(model, field["size"], field.get("characters", 0)).to(device)
 

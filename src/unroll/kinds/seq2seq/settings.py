@@ -111,6 +111,9 @@ class Seq2SeqBatches(SamplingSettings):
     """Share of the target's probability that training gives to all tokens alike (Szegedy et al., 2016)."""
     coverage_loss: float = Field(default=0.0, ge=0)
     """Weight of the loss for looking again where attention has been (See et al., 2017)."""
+    scheduled_sampling: Share = 0.0
+    """Share of the tokens before each position that are drawn from the model itself instead of the reference, at the
+    end of the budget; it rises to it from none in a straight line (Bengio et al., 2015). Slower: step by step."""
     padding: Literal["mask", "pack"] = "mask"
     """Padded source positions are computed and masked, or not computed at all."""
     select: Annotated[SelectSettings, BeforeValidator(_metric)] = SelectSettings(metric="loss")

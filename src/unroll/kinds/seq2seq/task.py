@@ -29,6 +29,7 @@ class Task:
         self.settings = batches
         self.data = data
         self.device = device
+        self.progress = 0.0
         self.token_batches = None if batches.batch_tokens is None else TokenBatches(data.train, batches.batch_tokens)
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
@@ -66,11 +67,15 @@ class Task:
         return [hypothesis.text for hypothesis in predictor.decode(sources, DecodeSettings(beam=1))]
 
     def loss(self, batch: Batch, carry: None) -> tuple[Loss, None]:
-        """-log p(target | source) with the right tokens before each position (teacher forcing)."""
+        """-log p(target | source) with the right tokens before each position (teacher forcing).
+
+        In training with `scheduled_sampling` some of these are the model's own, more as training goes on.
+        """
         packed = self.settings.padding == "pack"
         memory, state = self.network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), packed)
         targets = batch.ids["target"]
-        read_BTD, _, weights_BTS = self.network.force(targets, memory, state)
+        own = self.settings.scheduled_sampling * self.progress if self.network.training else 0.0
+        read_BTD, _, weights_BTS = self.network.force(targets, memory, state, own)
         wanted = (self.settings.label_smoothing, self.settings.coverage_loss) if self.network.training else ()
         mask_BT = batch.mask("target")
         loss = self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, mask_BT, *wanted)
