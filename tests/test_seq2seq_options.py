@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from builders import dataset
+from builders import dataset, pair_dataset
 from torch.nn import functional as F
 
 from unroll.kinds.seq2seq.network import Seq2Seq
@@ -65,6 +65,11 @@ def data(tmp_path_factory):
     fields = {"source": {"unit": "hybrid", "max_words": 50, "min_count": 3}, "target": {"share": "source"}}
     splits = {"train": rows, "valid": rows, "test": rows}
     return dataset(tmp_path_factory.mktemp("options"), ["source", "target"], splits, fields, 100)
+
+
+@pytest.fixture(scope="module")
+def shared_words(tmp_path_factory):
+    return pair_dataset(tmp_path_factory.mktemp("shared"), pairs(9), shared=True)
 
 
 def make_task(data, batch_size=5, **options):
@@ -330,3 +335,16 @@ def test_scheduled_sampling_rises_with_the_budget_that_is_spent(data, monkeypatc
     Trainer("fed", task, TrainSettings(lr=1e-3, steps=4), 1, CPU).fit()
     assert [own for training, own in shares if training] == [pytest.approx(0.4 * n / 4) for n in range(4)]
     assert {own for training, own in shares if not training} == {0.0}
+
+
+@pytest.mark.parametrize("pointer", [None, "mixture", "switch"])
+def test_p_gen_is_the_mean_probability_of_writing(shared_words, pointer):
+    predictor = predictor_of(shared_words, pointer=pointer)
+    sources = shared_words.raw_texts("test", "source")
+    found = predictor.decode(sources, DecodeSettings(beam=2))
+    if pointer is None:
+        assert predictor.p_gen(sources, found) is None
+        return
+    torch.nn.init.zeros_(predictor.network.output.gate.weight)
+    torch.nn.init.constant_(predictor.network.output.gate.bias, 0.4)
+    assert predictor.p_gen(sources, found) == pytest.approx(1 / (1 + np.exp(-0.4)))

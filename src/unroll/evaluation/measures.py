@@ -55,6 +55,8 @@ MEASURES = (
     Measure("rougeL", "ROUGE-L", _plain(1), "higher"),
     Measure("exact", "exact", lambda value: f"{100 * value:.1f}%", "higher"),
     Measure("length_ratio", "length\nratio", _plain(2)),
+    Measure("copy_rate", "copied", lambda value: f"{100 * value:.0f}%"),
+    Measure("p_gen", "p_gen", _plain(2)),
     Measure("parameters", "params", _count),
     Measure("model_bytes", "MB", _megabytes),
     Measure("memory_bytes", "RAM\nMB", _megabytes),

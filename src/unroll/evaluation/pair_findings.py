@@ -9,7 +9,7 @@ from unroll.evaluation.baselines import baselines
 from unroll.evaluation.bucket_figure import scores_by_bucket
 from unroll.evaluation.figures import alignment
 from unroll.evaluation.findings import Findings, as_csv, as_lines
-from unroll.evaluation.pair_measures import PairMeasures, measure_pairs, score_lines
+from unroll.evaluation.pair_measures import PairMeasures, copy_rate, measure_pairs, score_lines
 from unroll.evaluation.pairs import SENTENCE_KEY, Metric, one_line
 from unroll.evaluation.predictors import Hypothesis, PairModel
 from unroll.evaluation.samples import PAIR_SEED, SHOWN, Pair, pair_page, random_rows
@@ -30,7 +30,7 @@ def pair_findings(predictor: PairModel, dataset: EncodedDataset, settings: PairE
     measured = measure_pairs(predictor, sources, dataset.raw_texts("test", "target"), settings)
     metrics, scores = measured.metrics(), measured.scores
     others = {
-        name: score_lines(lines, measured.references, settings).corpus
+        name: {**score_lines(lines, measured.references, settings).corpus, **copy_rate(sources, lines)}
         for name, lines in _baseline_lines(dataset, settings, sources).items()
     }
     key = SENTENCE_KEY[settings.metric]

@@ -57,6 +57,9 @@ def measure_pairs(
             file=sys.stderr,
         )
     scores = score_lines(lines, reference_lines, settings)
+    scores.corpus.update(copy_rate(sources, lines))
+    p_gen = predictor.p_gen(sources, found)
+    scores.corpus.update({} if p_gen is None else {"p_gen": p_gen})
     keys = [*KEYS[settings.metric], "length_ratio"]
     lengths = [len(words(source)) for source in sources]
     unknown = [len(predictor.source.unknown_tokens(source)) for source in sources]
@@ -69,6 +72,13 @@ def measure_pairs(
         by_source_words=buckets(lengths, WORDS, keys, scores.statistics),
         by_unknown_tokens=buckets(unknown, UNKNOWN, keys, scores.statistics),
     )
+
+
+def copy_rate(sources: Sequence[str], hypotheses: Sequence[str]) -> dict[str, float]:
+    """The share of the hypotheses' words that stand in their source; nothing if they have none."""
+    written, read = ([words(text) for text in texts] for texts in (hypotheses, sources))
+    copied = [word in set(there) for said, there in zip(written, read, strict=True) for word in said]
+    return {"copy_rate": sum(copied) / len(copied)} if copied else {}
 
 
 def score_lines(hypotheses: Sequence[str], references: Sequence[str], settings: PairEvaluation) -> PairScores:

@@ -1,7 +1,7 @@
 """What evaluation asks of a finished model, whatever its kind."""
 
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -64,3 +64,6 @@ class PairModel(Protocol):
 
     def decode(self, sources: Sequence[str], settings: DecodeSettings) -> Sequence[Hypothesis]:
         """The best hypothesis of each source, in order."""
+
+    def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Any]) -> float | None:
+        """The mean probability of writing a token, not copying it, over what `decode` gave; None without a pointer."""

@@ -110,8 +110,9 @@ def resampled(keys: Iterable[str], statistics: Statistics) -> dict[str, Numbers]
 
 
 def _there(keys: Iterable[str], statistics: Statistics) -> list[str]:
-    """Those of `keys` whose columns are in `statistics`."""
-    return [key for key in keys if {*statistics, TEXTS}.issuperset(SCORES[key].columns)]
+    """Those of `keys` that are made of sums over texts, which are in `statistics`."""
+    there = {*statistics, TEXTS}
+    return [key for key in keys if key in SCORES and there.issuperset(SCORES[key].columns)]
 
 
 def intervals(keys: Iterable[str], statistics: Statistics) -> dict[str, tuple[float, float]]:

@@ -84,6 +84,9 @@ class CombinedPredictor(PairPredictor):
             return super().decode_nbest(sources, settings, count)
         return [self._rescored(several, settings)[:count] for several in super().decode_nbest(sources, settings)]
 
+    def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Hypothesis]) -> None:
+        """Members may go different ways, so there is no such figure."""
+
     def _rescored(self, several: list[Hypothesis], settings: DecodeSettings) -> list[Hypothesis]:
         assert self.rescoring is not None
         model, weight = self.rescoring

@@ -32,13 +32,14 @@ WINDOW = 1 << 17  # characters and ids of a stream that are decoded together
 
 
 class Hypothesis(NamedTuple):
-    """A decoded text, its score, its log-probability, its tokens, and where each looked in the source (T, S)."""
+    """A decoded text, its score, its log-probability, its tokens, where each looked in the source (T, S), their ids."""
 
     text: str
     score: float
     log_probability: float
     tokens: list[str]
     alignment: NDArray[np.float64]
+    ids: list[int]
 
 
 class Answer(NamedTuple):
@@ -151,6 +152,25 @@ class PairPredictor:
         return [found[n] for n in range(len(rows))]
 
     @torch.inference_mode()
+    def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Hypothesis]) -> float | None:
+        """The mean probability of writing, not copying, over the tokens and ends of hypotheses; None without a pointer.
+
+        See et al. (2017), equation 8.
+        """
+        total, count = 0.0, 0
+        for source, hypothesis in zip(sources, hypotheses, strict=True):
+            ids, _ = place_open(self.source_ids(source), len(self.source))
+            ids_1S = torch.from_numpy(ids).unsqueeze(0).to(self.device)
+            memory, state = self.network.encode(ids_1S, torch.tensor([len(ids)]), torch.ones_like(ids_1S).bool(), False)
+            decoded = self.network.force(torch.tensor([[*hypothesis.ids, EOS]], device=self.device), memory, state)
+            copies = self.network.output.copies(decoded.read_BTD, decoded.weights_BTS, memory.source)
+            if copies is None:
+                return None
+            total += float(torch.sigmoid(copies.gate_BT1).sum())
+            count += copies.gate_BT1.numel()
+        return total / count if count else None
+
+    @torch.inference_mode()
     def _search(self, rows: list[_Source], settings: DecodeSettings, count: int) -> list[list[Found]]:
         placed = [place_open(row.ids, len(self.source)) for row in rows]
         ids_BS, lengths_B = pad_rows([ids for ids, _ in placed])
@@ -183,7 +203,7 @@ class PairPredictor:
             tokens = [printable(words[t]) if t in words else token for t, token in enumerate(tokens)]
         else:
             text = self.target.decode(found.tokens)
-        return Hypothesis(text, found.score, found.log_probability, tokens, weights_TS)
+        return Hypothesis(text, found.score, found.log_probability, tokens, weights_TS, found.tokens)
 
 
 class _Decoding:
