@@ -152,7 +152,7 @@ def _seconds(results: Path) -> dict[str, float]:
 
     seconds = {}
     for folder in results.glob("*/"):
-        with suppress(ValueError, KeyError):  # damaged: DVC will make it again
+        with suppress(UserError, KeyError):  # damaged: DVC will make it again
             found = read_results(folder)
             if found and found.timing:
                 seconds[f"runs.{folder.name}"] = found.costs()["seconds"]
