@@ -23,14 +23,17 @@ def encode(
     settings = params.entry("datasets", params.load().datasets, dataset)
     encode_dataset(dataset, raw, vocab, settings, out)
     for split, counts in EncodedDataset.open(out).manifest["splits"].items():
-        fields = {name: field for name, field in counts.items() if name != "rows"}
-        told = ", ".join(
-            f"{name} {field['tokens']:,} tokens, {field['unknown']:,} unknown, "
-            + (f"{field['spelled']:,} spelled, " if "spelled" in field else "")
-            + f"{field['cut_rows']:,} rows cut"
-            for name, field in fields.items()
-        )
+        told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")
+
+
+def _told(name: str, counts: dict[str, int]) -> str:
+    """What was counted of a field of one split, in a line."""
+    words = [f"{counts['tokens']:,} tokens", f"{counts['unknown']:,} unknown"]
+    words += [f"{counts['spelled']:,} spelled"] if "spelled" in counts else []
+    cut = next(key for key in counts if key.startswith("cut_rows"))
+    words.append(f"{counts[cut]:,} rows cut" + (" with context: text" if cut.endswith("text") else ""))
+    return f"{name} {', '.join(words)}"
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def test_encoded_files_with_wrong_numbers_are_named(tmp_path, file, values, told
     with pytest.raises(UserError) as caught:
         EncodedDataset.open(tmp_path / "encoded")
     assert told in str(caught.value)
-    assert str(caught.value).endswith("remove it, and dvc repro encodes the dataset again")
+    assert str(caught.value).endswith("remove it, and dvc repro makes it again")
 
 
 @pytest.mark.parametrize("size", [0, 60, 130], ids=["empty", "half a head", "cut"])

@@ -44,6 +44,9 @@ def unroll(*arguments: str, folder: Path, **environment: str) -> subprocess.Comp
 def folder(tmp_path) -> Path:
     """A project's folder whose params.yaml is right (JSON is YAML)."""
     (tmp_path / "params.yaml").write_text(json.dumps(GOOD))
+    (tmp_path / "data" / "tiny").mkdir(parents=True)
+    for name in ("a.txt", "b.txt", "c.txt"):
+        (tmp_path / "data" / "tiny" / name).write_text("some text\n")
     return tmp_path
 
 
@@ -85,10 +88,44 @@ def test_check_tells_every_mistake_without_a_traceback(folder):
     assert all(line.startswith("error: ") for line in done.stderr.splitlines())
 
 
-def test_check_without_a_file(tmp_path):
-    done = unroll("check", folder=tmp_path)
+def test_check_tells_what_is_not_here(folder):
+    lacking = json.loads(json.dumps(GOOD))
+    lacking["corpora"] |= {
+        "mine": {**GOOD["corpora"]["tiny"], "path": "data/mine"},
+        "globs": {**GOOD["corpora"]["tiny"], "train": "*.csv"},
+        "docs": {"source": "docstrings", "path": "lock.txt", "packages": ["numpy", "no-such-package"]},
+        "phrases": {"source": "phrasebook", "path": "grammar", "languages": ["en", "de"]},
+    }
+    lacking["runs"]["lstm-1"]["model"]["vectors"] = {"path": "vectors.txt", "sha256": "0" * 64}
+    (folder / "params.yaml").write_text(json.dumps(lacking))
+    done = unroll("check", folder=folder)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: params.yaml: there is no such file")
+    assert done.stderr.splitlines() == [
+        "error: params.yaml: corpora.mine: data/mine: no such file or folder; it should hold a.txt, b.txt, c.txt",
+        "error: params.yaml: corpora.globs: train: nothing in data/tiny matches '*.csv'; there is a.txt, b.txt, c.txt",
+        "error: params.yaml: corpora.docs: packages: 'no-such-package' is not installed here; "
+        "`pip install no-such-package` or take it off the list",
+        "error: params.yaml: corpora.phrases.path: there is no grammar, which DVC is to watch",
+        "error: params.yaml: runs.lstm-1.model.vectors.path: there is no file vectors.txt",
+    ]
+
+
+def test_a_gpu_that_is_not_there_is_told(folder):
+    params = {**GOOD, "compute": {"device": "cuda"}}
+    (folder / "params.yaml").write_text(json.dumps(params))
+    done = unroll("check", folder=folder, CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: params.yaml: compute.device: cuda, and there is no GPU here that PyTorch can use; take auto or cpu\n",
+    )
+
+
+@pytest.mark.parametrize(("name", "words"), [("none.yaml", "there is no such file"), (".", "cannot be read")])
+def test_check_without_a_file(tmp_path, name, words):
+    done = unroll("check", "--params", name, folder=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {name}: {words}")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_compare_prints_what_there_is(folder):

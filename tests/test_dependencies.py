@@ -62,7 +62,8 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
 
 # Each layer may import itself and those before it.
 LAYERS = [
-    ["errors", "settings", "files", "code", "scheduling"],
+    ["errors"],
+    ["settings", "files", "code", "scheduling"],
     ["mistakes"],
     ["text"],
     ["nn"],

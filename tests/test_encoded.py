@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from builders import dataset, pair_dataset, text_dataset
 from pydantic import ValidationError
 
 from unroll.errors import UserError
+from unroll.kinds.seq2seq.predictor import PairPredictor
 from unroll.text import encoding
 from unroll.text.corpus import SPLITS
 from unroll.text.encoded import EncodedDataset
@@ -44,13 +46,14 @@ def test_training_rows_are_cut_and_the_stream_is_not(tmp_path, max_length, kept)
     assert data.valid.fields["text"].lengths.tolist() == full
     assert len(data.train.fields["text"].ids) == sum(full)
     counts = data.manifest["splits"]["train"]["text"]
-    assert counts["cut_rows"] == sum(k < f for k, f in zip(kept, full, strict=True))
-    assert counts["cut_tokens"] == sum(full) - sum(kept)
+    assert counts["cut_rows_with_context_text"] == sum(k < f for k, f in zip(kept, full, strict=True))
+    assert counts["cut_tokens_with_context_text"] == sum(full) - sum(kept)
     ends = [data.train.fields["text"].row(n)[-1] == EOS for n in range(3)]
     assert ends == [k == f for k, f in zip(kept, full, strict=True)]
 
 
-def test_of_pairs_validation_cuts_sources_and_never_references(tmp_path):
+def test_of_pairs_sources_are_cut_and_references_never(tmp_path):
+    """In the test as in validation: a model reads as much of a source as it has been trained on."""
     data = pair_dataset(tmp_path, [("a b c d", "x y z w"), ("a", "x")], max_length=2)
     lengths = {
         split: {name: field.lengths.tolist() for name, field in getattr(data, split).fields.items()}
@@ -58,6 +61,14 @@ def test_of_pairs_validation_cuts_sources_and_never_references(tmp_path):
     }
     assert lengths["train"] == {"source": [3, 2], "target": [3, 2]}
     assert lengths["valid"] == {"source": [3, 2], "target": [5, 2]}
+    source, target = (data.vocabularies[name] for name in ("source", "target"))
+    predictor = PairPredictor(torch.nn.Identity(), source, target, 2, torch.device("cpu"))
+    read = [len(predictor.source_ids(text)) for text in data.raw_texts("test", "source")]
+    assert read == lengths["valid"]["source"]
+    found = data.manifest["splits"]
+    cuts = {"cut_rows": 1, "cut_tokens": 2}
+    assert cuts.items() <= found["valid"]["source"].items() and cuts.items() <= found["test"]["source"].items()
+    assert found["valid"]["target"]["cut_rows"] == found["test"]["target"]["cut_rows"] == 0
 
 
 def test_a_shared_vocabulary_is_built_over_both_columns(tmp_path):
@@ -111,13 +122,19 @@ def test_the_report_by_hand(tmp_path):
     assert train["coverage"] == 1 / 5  # of the, cat, sat, dog, x
     assert train["vocabulary_used"] == 1
     assert train["characters_per_token"] == 23 / 7
-    assert (train["cut_rows"], train["cut_tokens"]) == (2, 2)
-    assert (train["cut_rows_share"], train["cut_tokens_share"]) == (2 / 3, 2 / 10)
+    assert (train["cut_rows_with_context_text"], train["cut_tokens_with_context_text"]) == (2, 2)
+    assert train["cut_rows_share_with_context_text"] == 2 / 3
+    assert train["cut_tokens_share_with_context_text"] == 2 / 10
     assert train["frequent_unknown"] == [["cat", 1], ["dog", 1], ["sat", 1], ["x", 1]]
-    assert (field["splits"]["test"]["cut_rows"], field["splits"]["test"]["cut_tokens"]) == (0, 0)
+    assert field["splits"]["test"]["cut_rows_with_context_text"] == 0
     assert data.manifest["splits"]["train"] == {
         "rows": 3,
-        "text": {"tokens": 10, "unknown": 4, "cut_rows": 2, "cut_tokens": 2},
+        "text": {
+            "tokens": 10,
+            "unknown": 4,
+            "cut_rows_with_context_text": 2,
+            "cut_tokens_with_context_text": 2,
+        },
     }
 
 

@@ -23,8 +23,26 @@ def heading(path: Path) -> str:
 
 
 @names
-def test_unroll_check_finds_it_well(path):
-    found = CliRunner().invoke(app, ["check", "--params", str(path)])
+def test_unroll_check_finds_it_well_once_its_files_are_there(path, tmp_path, monkeypatch):
+    """Until then it says where they belong, as the comment does."""
+    shutil.copy(path, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    for name, corpus in load().corpora.items():
+        if corpus.source != "files":
+            Path(corpus.path).mkdir(parents=True)
+            continue
+        found = CliRunner().invoke(app, ["check"])
+        (line,) = found.exception.problems
+        files = [corpus.path]
+        if corpus.train is not None:
+            files = [f"{corpus.path}/{file}" for file in (corpus.train, corpus.valid, corpus.test)]
+            assert all(Path(file).name in line for file in files)
+        assert line.startswith(f"params.yaml: corpora.{name}: {corpus.path}: no such file or folder")
+        for file in files:
+            assert file in heading(path)
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).touch()
+    found = CliRunner().invoke(app, ["check"])
     assert found.exit_code == 0, found.output
     assert "all well" in found.output
 

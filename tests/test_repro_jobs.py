@@ -22,7 +22,7 @@ from unroll.cli.repro import AFTER_ALL, _labelled, _seconds, _worth_reading, cha
 from unroll.params import Params
 
 ROOT = Path(__file__).parent.parent
-CORPUS = {"source": "files", "train": "a.txt", "valid": "b.txt", "test": "c.txt"}
+CORPUS = {"source": "files", "train": "a.txt", "split": {"valid": 0.1, "test": 0.1}}
 DATASET = {"fields": {"text": {"unit": "char"}}, "max_length": 30}
 RUN = {
     "model": {"kind": "language_model", "cell": "lstm", "embedding": 4, "hidden": 8},
@@ -35,7 +35,7 @@ PARAMS: dict[str, Any] = {
     "datasets": {f"{name}-char": {**DATASET, "corpus": name} for name in ("one", "two")},
     "runs": {
         "first": {**RUN, "dataset": "one-char", "init": "scratch"},
-        "tuned": {**RUN, "dataset": "two-char", "init": "first"},
+        "tuned": {**RUN, "dataset": "one-char", "init": "first"},
         "other": {**RUN, "dataset": "two-char", "init": "scratch"},
     },
     "combinations": {},
@@ -223,6 +223,16 @@ def test_mistakes_stop_it_before_anything_starts(untouched, tmp_path):
     assert project.steps() == []
 
 
+def test_a_corpus_that_is_not_there_stops_it_before_anything_starts(untouched, tmp_path):
+    """DVC would say `failed to reproduce 'fetch@two': [Errno 2]`, after all that runs before it."""
+    project = copy(untouched, tmp_path)
+    shutil.rmtree(project.folder / "texts" / "two")
+    done = project.repro()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: corpora.two: texts/two: no such file or folder; it should hold a.txt\n"
+    assert project.steps() == []
+
+
 @pytest.mark.parametrize(("number", "jobs"), [(signal.SIGINT, 2), (signal.SIGTERM, 2), (signal.SIGTERM, 1)])
 def test_a_signal_ends_all_of_it(untouched, tmp_path, number, jobs):
     project = copy(untouched, tmp_path)
@@ -255,7 +265,7 @@ def test_every_stage_of_the_pipeline_is_in_a_chain():
         (["compare"], []),
         (["track@other"], ["runs.other"]),
         (["train@first"], ["runs.first", "runs.tuned"]),
-        (["fetch@two"], ["corpora.two", "datasets.two-char", "runs.tuned", "runs.other"]),
+        (["fetch@two"], ["corpora.two", "datasets.two-char", "runs.other"]),
     ],
 )
 def test_what_follows_from_a_changed_stage_is_stale(status, stale):

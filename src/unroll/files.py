@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from unroll.errors import UserError
+
 
 @contextmanager
 def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -53,8 +55,16 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON value from `path`."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read one JSON value from `path`; raises `UserError` if it holds none, as a file that was cut."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, f"no valid JSON: {error}") from None
+
+
+def damaged(path: Path, found: str) -> UserError:
+    """What is raised for an output of the pipeline that is not as it was written."""
+    return UserError(f"{path}: {found}; the file is damaged: remove it, and dvc repro makes it again")
 
 
 def sha256(path: Path) -> str:

@@ -19,10 +19,13 @@ ROOMY = 110  # columns that a terminal has which shows intervals, too
 def check(
     params: Annotated[Path, typer.Option(help="file to check")] = Path("params.yaml"),
 ) -> None:
-    """Tell every mistake in params.yaml at once."""
+    """Tell every mistake in params.yaml at once, and what it needs that is not here: files, packages, a GPU."""
+    from unroll.cli.machine import lacking
     from unroll.params import load
 
     found = load(params)
+    if problems := list(lacking(found)):
+        raise UserError(f"{params.name}: {problem}" for problem in problems)
     counts = (
         f"{len(entries)} {one if len(entries) == 1 else many}"
         for entries, one, many in (

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unroll.errors import UserError
+
 if TYPE_CHECKING:
     from unroll.params import Params
     from unroll.scheduling import Children
@@ -52,6 +54,7 @@ def repro(
     ] = None,
 ) -> None:
     """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another."""
+    from unroll.cli.machine import lacking_corpora
     from unroll.params import load
     from unroll.scheduling import Children
 
@@ -62,6 +65,8 @@ def repro(
     if not status:
         print("Nothing has changed: all results are up to date.")
         return
+    if problems := list(lacking_corpora(params, (name for name in params.corpora if f"fetch@{name}" in status))):
+        raise UserError(problems)
     chains = chains_of(params)
     stale = stale_chains(chains, status)
     known = {stage for chain in chains.values() for stage in chain.stages}.union(AFTER_ALL)
@@ -147,7 +152,7 @@ def _seconds(results: Path) -> dict[str, float]:
 
     seconds = {}
     for folder in results.glob("*/"):
-        with suppress(ValueError, KeyError):  # damaged: DVC will make it again
+        with suppress(UserError, KeyError):  # damaged: DVC will make it again
             found = read_results(folder)
             if found and found.timing:
                 seconds[f"runs.{folder.name}"] = found.costs()["seconds"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from unroll.files import read_json
+from unroll.files import damaged, read_json
 
 Row = dict[str, float]
 
@@ -48,5 +48,8 @@ def read_results(folder: Path) -> Results | None:
 def _rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise damaged(path, f"no table of numbers: {error}") from None

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from unroll.errors import UserError
-from unroll.files import read_json, whole_folder, write_json
+from unroll.files import damaged, read_json, whole_folder, write_json
 from unroll.text.vocabulary import Vocabulary, load_vocabularies
 
 WEIGHTS, INFO, VOCABULARIES = "weights.safetensors", "bundle.json", "vocab"
@@ -35,11 +36,15 @@ def write_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Te
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read a bundle; raises `UserError` naming the part that is missing."""
+    """Read a bundle; raises `UserError` naming the part that is missing or damaged."""
     for part in (INFO, WEIGHTS, VOCABULARIES):
         if not (folder / part).exists():
             raise UserError(f"{folder / part}: not there; a finished run has it: dvc repro")
-    return Bundle(read_json(folder / INFO), load_file(folder / WEIGHTS), load_vocabularies(folder / VOCABULARIES))
+    try:
+        weights = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise damaged(folder / WEIGHTS, str(error)) from None
+    return Bundle(read_json(folder / INFO), weights, load_vocabularies(folder / VOCABULARIES))
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

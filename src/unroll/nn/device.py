@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from unroll.errors import UserError
 from unroll.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,15 +28,19 @@ class ComputeSettings(Settings):
 
 
 def prepare(settings: ComputeSettings) -> "torch.device":
-    """Set threads, allocator and matrix products for this process; return the device."""
+    """Set threads, allocator and matrix products for this process; return the device.
+
+    Raises `UserError` for a GPU that is not there.
+    """
     keep_memory()
     import torch
 
     torch.set_num_threads(settings.threads)
     use_fast_products()
-    if settings.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(settings.device)
+    found = torch.cuda.is_available()
+    if settings.device == "cuda" and not found:
+        raise UserError("compute.device: cuda, and there is no GPU here that PyTorch can use; take auto or cpu")
+    return torch.device("cuda" if found and settings.device != "cpu" else "cpu")
 
 
 def keep_memory() -> None:

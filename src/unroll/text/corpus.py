@@ -6,7 +6,7 @@ Rows are streamed: what stays in memory is one row group a split and eight bytes
 import hashlib
 from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:
     path = folder / f"{split}.parquet"
     if not path.is_file():
         raise UserError(f"{path}: no such file; fetch the corpus first")
-    with pq.ParquetFile(path) as file:
+    with parquet_damage_told(path), pq.ParquetFile(path) as file:
         names = file.schema_arrow.names
         if column not in names:
             raise UserError(f"{path}: no column '{column}'{did_you_mean(column, names)}")
@@ -86,6 +86,15 @@ def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:
         for group in range(file.num_row_groups):
             for batch in file.read_row_group(group, columns=[column]).to_batches(BATCH_ROWS):
                 yield from batch.column(0).to_pylist()
+
+
+@contextmanager
+def parquet_damage_told(path: Path) -> Iterator[None]:
+    """`UserError` naming `path` where it cannot be read as Parquet."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: no valid Parquet file, or a damaged one: {error}") from None
 
 
 def draw(seed: int, *parts: str) -> float:

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unroll.errors import UserError
-from unroll.files import read_json
+from unroll.files import damaged, read_json
+from unroll.text.corpus import parquet_damage_told
 
 MANIFEST, RAW, SPELLED = "manifest.json", "raw.parquet", ".spelled"
 
@@ -79,7 +80,9 @@ class EncodedDataset:
 
     def raw_texts(self, split: str, field: str) -> list[str]:
         """The uncut texts of a field, in the order of the rows."""
-        texts: list[str] = pq.read_table(self.folder / split / RAW, columns=[field]).column(0).to_pylist()
+        path = self.folder / split / RAW
+        with parquet_damage_told(path):
+            texts: list[str] = pq.read_table(path, columns=[field]).column(0).to_pylist()
         return texts
 
     def epoch(self, order: np.random.Generator) -> EncodedSplit:
@@ -105,12 +108,12 @@ def _open_field(folder: Path, field: str, known: int) -> EncodedField:
     found = EncodedField(_map(ids_path), _map(offsets_path), _map(lengths_path))
     if len(found.ids) and (largest := int(found.ids.max())) >= known:
         place = int(found.ids.argmax())
-        raise _damaged(ids_path, f"id {largest} at place {place}, where the vocabulary has {known} ids")
+        raise damaged(ids_path, f"id {largest} at place {place}, where the vocabulary has {known} ids")
     sizes = np.diff(found.offsets)
     if found.offsets[:1].tolist() != [0] or found.offsets[-1] != len(found.ids) or (sizes < 1).any():
-        raise _damaged(offsets_path, f"its rows are not those of {len(found.ids)} ids")
+        raise damaged(offsets_path, f"its rows are not those of {len(found.ids)} ids")
     if found.lengths.shape != sizes.shape or (found.lengths < 1).any() or (found.lengths > sizes).any():
-        raise _damaged(lengths_path, f"its lengths are not those of {len(sizes)} rows")
+        raise damaged(lengths_path, f"its lengths are not those of {len(sizes)} rows")
     return found
 
 
@@ -120,10 +123,6 @@ def _map(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, mmap_mode="r").view(np.ndarray)
         return array
     except FileNotFoundError:
-        raise _damaged(path, "there is no such file") from None
+        raise damaged(path, "there is no such file") from None
     except (ValueError, EOFError) as error:
-        raise _damaged(path, str(error)) from None
-
-
-def _damaged(path: Path, found: str) -> UserError:
-    return UserError(f"{path}: {found}; the file is damaged: remove it, and dvc repro encodes the dataset again")
+        raise damaged(path, str(error)) from None

@@ -28,16 +28,16 @@ from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import Vocabulary, load_vocabularies, vocabulary_stems
 
 REPORT = "report.json"
-CUT_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
+WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
 BATCH_ROWS = 1_024
 
 
 def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path) -> None:
     """Encode the corpus in `raw` with the vocabularies in `vocab` as the dataset `name`, whole or not at all.
 
-    `max_length` cuts training rows, and the `source` of validation rows; the ids that it cuts are written, too, and
-    only left out of a row's length. Raises `UserError` for a split without rows and for vocabularies that are not
-    those of the dataset's fields.
+    `max_length` cuts training rows and every `source`; the ids that it cuts are written, too, and only left out of a
+    row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. Raises
+    `UserError` for a split without rows and for vocabularies that are not those of the dataset's fields.
     """
     stems = vocabulary_stems(vocab)
     if stems != settings.owners:
@@ -48,7 +48,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         counts = {}
         for split in SPLITS:
             counts[split] = _encode_split(split, raw, vocabularies, settings, part / split)
-            if split == CUT_SPLITS[-1]:
+            if split == WRITTEN_SPLITS[-1]:
                 _write_spelled(vocabularies, part)
         write_json(part / REPORT, _report(name, stems, vocabularies, counts))
         fields = {field: _described(vocabulary, stems[field]) for field, vocabulary in vocabularies.items()}
@@ -82,18 +82,20 @@ def _encode_split(
     counts = {}
     for field, vocabulary in vocabularies.items():
         texts = read_texts(raw, split, settings.column(field))
-        limit = settings.max_length if split == "train" or (split, field) == ("valid", "source") else None
-        stem = folder / field if split in CUT_SPLITS else None
-        counts[field] = _encode_field(texts, vocabulary, limit, stem)
+        limit = settings.max_length if split == "train" or field == "source" else None
+        stem = folder / field if split in WRITTEN_SPLITS else None
+        counts[field] = FieldCounts(vocabulary, single=field == "text")
+        _encode_field(texts, vocabulary, limit, stem, counts[field])
         if not counts[field].rows:
             raise UserError(f"{raw / split}.parquet: no rows; a dataset needs text in every split")
     _copy_raw(raw / f"{split}.parquet", {field: settings.column(field) for field in vocabularies}, folder / RAW)
     return counts
 
 
-def _encode_field(texts: Iterator[str], vocabulary: Vocabulary, limit: int | None, stem: Path | None) -> FieldCounts:
-    """Encode and count `texts`; with a `stem`, write them as the files of an `EncodedField`."""
-    counts = FieldCounts(vocabulary)
+def _encode_field(
+    texts: Iterator[str], vocabulary: Vocabulary, limit: int | None, stem: Path | None, counts: FieldCounts
+) -> None:
+    """Encode `texts` and add them to `counts`; with a `stem`, write them as the files of an `EncodedField`."""
     closed = not isinstance(vocabulary, HybridVocabulary)
     id_type = np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
     with ExitStack() as stack:
@@ -104,7 +106,6 @@ def _encode_field(texts: Iterator[str], vocabulary: Vocabulary, limit: int | Non
             counts.add(batch, ids, lengths, kept)
             if files:
                 files.add(ids, lengths, kept)
-    return counts
 
 
 def _write_spelled(vocabularies: dict[str, Vocabulary], folder: Path) -> None:

@@ -14,9 +14,13 @@ SHOWN = 10  # most frequent unknown or spelled tokens
 
 
 class FieldCounts:
-    """Counts of one field in one split, added up row by row. Tokens count without EOS unless said otherwise."""
+    """Counts of one field in one split, added up row by row. Tokens count without EOS unless said otherwise.
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    What is cut of `single` texts is cut where each is read alone (`context: text`); their stream is whole.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, single: bool) -> None:
+        self._where = "_with_context_text" if single else ""
         self._vocabulary = vocabulary
         self._spells = vocabulary.unit == "hybrid"
         self._seen = np.zeros(len(vocabulary), dtype=np.int64)
@@ -48,8 +52,8 @@ class FieldCounts:
         found = {
             "tokens": int(self._seen.sum()) + self._spelled.total() + self.rows,
             "unknown": int(self._seen[UNK]),
-            "cut_rows": self._cut_rows,
-            "cut_tokens": self._cut_tokens,
+            f"cut_rows{self._where}": self._cut_rows,
+            f"cut_tokens{self._where}": self._cut_tokens,
         }
         return found | {"spelled": self._spelled.total()} if self._spells else found
 
@@ -66,10 +70,10 @@ class FieldCounts:
             "oov_rate": _share(unknown, tokens),
             "coverage": _share(known_types, known_types + len(self._unknown) + len(self._spelled)),
             "vocabulary_used": _share(known_types, len(self._seen) - len(SPECIALS)),
-            "cut_rows": self._cut_rows,
-            "cut_rows_share": _share(self._cut_rows, self.rows),
-            "cut_tokens": self._cut_tokens,
-            "cut_tokens_share": _share(self._cut_tokens, tokens + self.rows),
+            f"cut_rows{self._where}": self._cut_rows,
+            f"cut_rows_share{self._where}": _share(self._cut_rows, self.rows),
+            f"cut_tokens{self._where}": self._cut_tokens,
+            f"cut_tokens_share{self._where}": _share(self._cut_tokens, tokens + self.rows),
             "frequent_unknown": [[printable(token), count] for token, count in _most(self._unknown)],
         }
         if self._spells:

@@ -74,7 +74,8 @@ class DatasetSettings(Settings):
     fields: dict[str, FieldSettings]
     """What is read of each row, and how."""
     max_length: Count
-    """Ids, its end apart, that a training row may have, and the source of any pair that is not tested."""
+    """Ids, the end apart. It cuts texts that training reads each alone (`context: text`; a stream is never cut), and
+    training pairs; sources are cut in validation and test too. References and scored texts stay whole."""
 
     @rule
     def _fields_are_text_or_pairs(self) -> Iterator[str]:

@@ -8,6 +8,7 @@ from one by one. SentencePiece writes a space as U+2581, so a U+2581 of the text
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from unroll.errors import UserError
-from unroll.files import whole_file, write_json
+from unroll.files import damaged, whole_file, write_json
 from unroll.settings import Count, Settings
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.vocabulary import Vocabulary, printable
@@ -84,7 +85,12 @@ class SubwordVocabulary(Vocabulary):
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
-        return cls((folder / f"{stem}.model").read_bytes())
+        path = folder / f"{stem}.model"
+        with suppress(RuntimeError):
+            found = cls(path.read_bytes())
+            if len(found):  # an empty file is an empty model
+                return found
+        raise damaged(path, "no SentencePiece model")
 
     def save(self, folder: Path, stem: str) -> None:
         with whole_file(folder / f"{stem}.model", "wb") as file:

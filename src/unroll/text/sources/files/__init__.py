@@ -98,10 +98,12 @@ class CorpusSettings(FilesLayout, SourceSettings):
 
 
 def read(settings: CorpusSettings) -> Corpus:
-    """The files' texts; `UserError` for what is missing, unreadable or no text, with the place."""
+    """The files' texts; `UserError` for what is missing, at once, and later for what is no text, with the place."""
     path = Path(settings.path)
     if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
+        given = [patterns for patterns in (settings.train, settings.valid, settings.test) if patterns is not None]
+        named = ", ".join(dict.fromkeys(pattern for patterns in given for pattern in _patterns(patterns)))
+        raise UserError(f"{path}: no such file or folder" + (f"; it should hold {named}" if named else ""))
     if path.is_file() != (settings.train is None):
         raise UserError(
             f"{path} is one file: leave `train` out, and say `split`"

@@ -17,7 +17,7 @@ from typing import IO, Any, Literal, cast
 
 from unroll.errors import UserError
 from unroll.mistakes import did_you_mean
-from unroll.text.corpus import BATCH_ROWS
+from unroll.text.corpus import BATCH_ROWS, parquet_damage_told
 
 Unit = Literal["line", "paragraph", "file"]
 Format = Literal["txt", "jsonl", "csv", "tsv", "parquet"]
@@ -132,6 +132,8 @@ def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             record = json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(f"{where}: bad JSON at character {error.pos}: {error.msg}") from None
+        except (ValueError, RecursionError):
+            raise UserError(f"{where}: bad JSON: a number has thousands of digits, or it is nested too deep") from None
         if not isinstance(record, dict):
             raise UserError(f"{where}: {type(record).__name__} {record!r:.40}; every line must be a JSON object")
         yield where, record
@@ -169,20 +171,17 @@ def _checked_header(where: str, header: list[str]) -> list[str]:
 
 
 def _parquet_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     number = 0
     with _seekable(path) as source:
         try:
-            with pq.ParquetFile(source) as file:
+            with parquet_damage_told(path), pq.ParquetFile(source) as file:
                 wanted = _parquet_columns(path, file.schema_arrow.names, columns)
                 for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=wanted):
                     for record in batch.to_pylist():
                         number += 1
                         yield f"{path}: row {number}", record
-        except pa.ArrowInvalid as error:
-            raise UserError(f"{path}: no valid Parquet file: {error}") from None
         except UnicodeDecodeError as error:
             raise UserError(
                 f"{path}: a text behind row {number} is not UTF-8 at its byte {error.start} "

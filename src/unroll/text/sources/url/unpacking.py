@@ -83,5 +83,9 @@ def _damage_told(name: str) -> Iterator[None]:
         raise UserError(f"{name}: two members would be the same file: {Path(str(error.filename)).name}") from None
     except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise UserError(f"{name}: the archive is damaged or of another kind ({error})") from None
+    except OSError as error:
+        if error.errno is not None:  # the disk's, not bzip2's
+            raise
+        raise UserError(f"{name}: the archive is damaged ({error})") from None
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way that Python cannot read
         raise UserError(f"{name}: the archive cannot be read: {error}") from None
