@@ -1,18 +1,31 @@
 """presets/: each is a whole params file that says where its data is from, and what came of it elsewhere."""
 
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import stand_ins
+import torch
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from unroll.cli import app
+from unroll.kinds import load_model
 from unroll.kinds.language_model.network import LanguageModel
-from unroll.params import load
+from unroll.params import Params, Seq2SeqRun, load
+from unroll.text.corpus import SPLITS, read_texts, write_corpus
+from unroll.text.encoded import EncodedDataset
+from unroll.text.encoding import encode_dataset
+from unroll.text.sources import read
+from unroll.text.vocabulary import save_vocabularies
+from unroll.training.run import train_run
 
 ROOT = Path(__file__).parent.parent
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
-STATED = ("Source", "Licence", "Files", "Published (not measured by us)", "Time")
+STATED = ("Source", "Licence", "Files", "Split", "Published (not measured by us)", "Time")
 names = pytest.mark.parametrize("path", PRESETS, ids=[path.stem for path in PRESETS])
 
 
@@ -20,6 +33,98 @@ def heading(path: Path) -> str:
     """The comment that a preset begins with."""
     lines = path.read_text(encoding="utf-8").splitlines()
     return "\n".join(lines[: next(n for n, line in enumerate(lines) if not line.startswith("#"))])
+
+
+def stated(path: Path) -> dict[str, Any]:
+    """A preset as it is written."""
+    found: dict[str, Any] = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    return found
+
+
+# Words of a comment may have an end of line and # between them.
+REPLACED = re.compile(
+    r"say instead of\s+`source: \w+`\s+to\s+(?:the end of\s+)?`(\w+)`:\n((?:#     .*\n)+)".replace(r"\s", r"[\s#]")
+)
+
+
+def without_network(path: Path) -> dict[str, Any] | None:
+    """A preset with what its comment has in place of the first lines of its corpus; None if there is no such thing."""
+    found = REPLACED.search(heading(path) + "\n")
+    if found is None:
+        return None
+    params = stated(path)
+    (corpus,) = params["corpora"].values()
+    for key in list(corpus)[: list(corpus).index(found[1]) + 1]:
+        del corpus[key]
+    corpus.update(YAML(typ="safe").load(found[2].replace("#     ", "")))
+    return params
+
+
+def prepare(params: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) -> Params:
+    """Run the stages fetch, vocab and encode in `folder`, on texts of our own in the places of the published ones."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("UNROLL_CACHE", str(folder / "cache"))
+    monkeypatch.setenv("HF_HOME", str(folder / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    stand_ins.put(params, folder)
+    with Path("params.yaml").open("w", encoding="utf-8") as file:
+        YAML().dump(params, file)
+    settings = load()
+    for name, corpus in settings.corpora.items():
+        write_corpus(read(corpus), Path("data/raw") / name, corpus)
+    for name, dataset in settings.datasets.items():
+        raw, vocab = Path("data/raw") / dataset.corpus, Path("data/vocab") / name
+        save_vocabularies(raw, dataset, vocab)
+        encode_dataset(name, raw, vocab, dataset, Path("data/encoded") / name)
+    return settings
+
+
+def columns(settings: Params) -> Iterator[tuple[str, str, list[str]]]:
+    """The texts of each column of each split that was fetched."""
+    for name, corpus in settings.corpora.items():
+        for column in getattr(corpus, "column_names", None) or corpus.columns:
+            for split in SPLITS:
+                yield split, column, list(read_texts(Path("data/raw") / name, split, column))
+
+
+@names
+def test_texts_of_its_format_become_data_that_its_runs_learn_from(path, tmp_path, monkeypatch):
+    settings = prepare(stated(path), tmp_path, monkeypatch)
+    for split, column, found in columns(settings):
+        # Where a split is a part of the training text, it may begin or end within one of our texts.
+        texts = "\n".join(text for written in SPLITS for text in stand_ins.texts(written, column))
+        assert found and all(text in texts for text in found), (split, column)
+    for name, dataset in settings.datasets.items():
+        data = EncodedDataset.open(Path("data/encoded") / name)
+        for field in dataset.fields:
+            assert all(data.raw_texts(split, field) for split in SPLITS)
+            assert data.raw_texts("train", field)[0].startswith(f"{dataset.column(field)} train")
+    for name, run in settings.runs.items():
+        if isinstance(run, Seq2SeqRun):
+            learn(name, run)
+
+
+def learn(name: str, run: Seq2SeqRun) -> None:
+    """Two steps of a run that is small but in all else as it is stated, and two sources decoded."""
+    small = {"embedding": 8, "hidden": 8}
+    short = {"epochs": None, "steps": 2, "validate_every": None}
+    run = run.model_copy(
+        update={"model": run.model.model_copy(update=small), "train": run.train.model_copy(update=short)}
+    )
+    data, cpu = EncodedDataset.open(Path("data/encoded") / run.dataset), torch.device("cpu")
+    vocab, models = Path("data/vocab") / run.dataset, Path("models")
+    train_run(name, run, data, vocab, models / run.init, [], cpu, models / name, Path("results") / name, Path("checks"))
+    assert len(load_model(models / name, cpu).decode(data.raw_texts("test", "source")[:2], run.evaluate)) == 2
+
+
+@pytest.mark.parametrize("path", [path for path in PRESETS if without_network(path)], ids=lambda path: path.stem)
+def test_without_a_network_the_same_is_read(path, tmp_path, monkeypatch):
+    found = []
+    for n, params in enumerate((stated(path), without_network(path))):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        found.append(list(columns(prepare(params, folder, monkeypatch))))
+    assert found[0] == found[1]
 
 
 @names
@@ -51,7 +156,8 @@ def test_unroll_check_finds_it_well_once_its_files_are_there(path, tmp_path, mon
 def test_its_comment_states_how_it_is_used_and_where_the_data_is_from(path):
     text = heading(path)
     assert f"#   cp presets/{path.name} params.yaml && dvc repro\n" in text
-    for label in STATED:
+    pairs = any(isinstance(run, Seq2SeqRun) for run in load(path).runs.values())
+    for label in (*STATED, "Memory") if pairs else STATED:
         line = next((line for line in text.splitlines() if line.startswith(f"# {label}: ")), "")
         assert len(line) > len(label) + 10, f"{label} is not stated"
     corpora = load(path).corpora.values()
@@ -94,3 +200,14 @@ def test_its_stages_resolve(tmp_path, monkeypatch):
 def test_the_readme_names_each():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(f"`{path.stem}`" in text for path in PRESETS)
+
+
+@names
+def test_the_table_of_presets_has_the_figures_that_its_comment_has(path):
+    lines = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line for line in lines if line.startswith(f"| [`{path.stem}`](../presets/{path.name}) |"))
+    _, _, source, published, _ = row.strip("| ").split(" | ")
+    text = heading(path)
+    addresses = re.findall(r"\]\((.*?)\)", source)
+    assert addresses and all(address in text for address in addresses)
+    assert all(re.search(rf"\b{re.escape(figure)}\b", text) for figure in re.findall(r"\d+\.\d+", published))

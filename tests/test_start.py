@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from builders import text_dataset
+from builders import pair_dataset, text_dataset
 
 from unroll.errors import UserError
 from unroll.files import read_json, sha256
 from unroll.kinds.bundle import read_bundle
-from unroll.params import LanguageModelRun
+from unroll.params import LanguageModelRun, Seq2SeqRun
 from unroll.training.run import train_run
 
 CPU = torch.device("cpu")
@@ -32,14 +32,33 @@ def run(init="scratch", model=None, **train) -> LanguageModelRun:
     )
 
 
+def pair_run(init="scratch", model=None, **train) -> Seq2SeqRun:
+    attention = {"attention": "additive", "pointer": "mixture"}
+    return Seq2SeqRun.model_validate(
+        {
+            "dataset": "tiny",
+            "init": init,
+            "model": {"kind": "seq2seq", "cell": "lstm", "embedding": 4, "hidden": 6, **attention, **(model or {})},
+            "train": {"batch_size": 2, "lr": 0.01, "epochs": 3, **train},
+            "evaluate": {"metric": "rouge"},
+            "seed": 1,
+        }
+    )
+
+
 class Trials:
     """Trains runs on one dataset in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pairs: bool = False) -> None:
         self.folder = folder
-        self.data = text_dataset(folder, TEXTS, {"unit": "word"})
+        if pairs:
+            self.data = pair_dataset(folder, list(zip(TEXTS, reversed(TEXTS), strict=True)), shared=True)
+        else:
+            self.data = text_dataset(folder, TEXTS, {"unit": "word"})
 
-    def train(self, name: str, settings: LanguageModelRun, vocabularies: Path | None = None) -> dict[str, torch.Tensor]:
+    def train(
+        self, name: str, settings: LanguageModelRun | Seq2SeqRun, vocabularies: Path | None = None
+    ) -> dict[str, torch.Tensor]:
         folder = self.folder
         train_run(
             name,
@@ -70,6 +89,28 @@ def test_a_warm_start_has_the_weights_of_its_run(trials):
     trials.train("first", run(epochs=4))
     trials.train("second", run("first", lr=1e-12))
     assert read_json(trials.folder / "models" / "second" / "bundle.json")["fingerprint"] not in prints
+
+
+def test_coverage_begins_where_a_pointer_without_it_has_ended(tmp_path):
+    """See et al. (2017), section 4: coverage is added to a trained pointer, and its weights learned from zero on."""
+    trials = Trials(tmp_path, pairs=True)
+    pointer = trials.train("pointer", pair_run())
+    covering = trials.train("coverage", pair_run("pointer", {"past": "coverage"}, lr=1e-12))
+    (added,) = covering.keys() - pointer.keys()
+    assert added.endswith("covered") and covering[added].abs().max() < 1e-9
+    for name, weight in pointer.items():
+        torch.testing.assert_close(covering[name], weight, rtol=0, atol=1e-9)
+    losses = [read_bundle(tmp_path / "models" / name).info["best"]["valid_loss"] for name in ("pointer", "coverage")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_what_a_warm_start_lacks_is_refused_unless_it_begins_at_zero(trials):
+    trials.train("first", run())
+    trials.train("peeping", run("first", {"peepholes": True}))
+    with pytest.raises(UserError, match=r"runs\.normed\.init: first is another model"):
+        trials.train("normed", run("first", {"layer_norm": True}))
+    with pytest.raises(UserError, match=r"runs\.blind\.init: peeping is another model"):
+        trials.train("blind", run("peeping"))
 
 
 def test_a_warm_start_of_another_model_or_vocabulary_is_refused(trials, tmp_path):

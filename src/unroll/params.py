@@ -43,7 +43,7 @@ class TrainedRun(Settings):
     dataset: str
     """Name of an entry of `datasets`."""
     init: str
-    """`scratch`, or the run whose weights training starts from."""
+    """`scratch`, or the run whose weights training starts from; coverage and peepholes may be added to its model."""
     seed: Seed
     """Decides first weights, dropout and the order of the data."""
 
