@@ -9,8 +9,10 @@ import torch
 from builders import pair_dataset, text_dataset
 
 from unroll.errors import UserError
+from unroll.kinds.combination.mixture import MixedLanguageModel
 from unroll.kinds.combination.predictor import CombinedPredictor
-from unroll.kinds.combination.settings import CombinationSettings
+from unroll.kinds.combination.settings import PairCombination, TextCombination
+from unroll.kinds.generation import Sampling
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.predictor import LanguageModelPredictor
 from unroll.kinds.language_model.settings import LanguageModelSettings
@@ -170,4 +172,45 @@ def test_vocabularies_must_be_the_same(data, tmp_path):
 )
 def test_contradictions_are_refused(stated, message):
     with pytest.raises(ValueError, match=message):
-        CombinationSettings(dataset="d", **stated)
+        PairCombination(dataset="d", **stated)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"runs": ["a", "a"]}, "names a run twice"),
+        ({"runs": ["a", "b"], "weights": [1.0]}, "a weight for each of the 2"),
+    ],
+)
+def test_contradictions_of_language_models_are_refused(stated, message):
+    with pytest.raises(ValueError, match=message):
+        TextCombination(dataset="d", **stated)
+
+
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_a_mixture_is_the_mean_of_probabilities(texts, context):
+    members = [recurrent(texts, context), ngram(texts, context)]
+    mixed = MixedLanguageModel(members, [3.0, 1.0])
+    rows = [member.token_nats(TARGETS) for member in members]
+    for found, apart in zip(mixed.score(TARGETS), zip(*rows, strict=True), strict=True):
+        expected = -np.log(0.75 * np.exp(-apart[0]) + 0.25 * np.exp(-apart[1])).sum()
+        assert found.nats == pytest.approx(expected, rel=1e-9)
+        assert found.tokens == len(apart[0])
+    for member, nats in zip(members, rows, strict=True):
+        assert [score.nats for score in member.score(TARGETS)] == pytest.approx([float(n.sum()) for n in nats])
+
+
+def test_a_mixture_writes_as_its_members_do_where_one_has_all_the_weight(texts):
+    members = [recurrent(texts), ngram(texts)]
+    for number, weights in enumerate(([1.0, 1e-30], [1e-30, 1.0])):
+        mixed = MixedLanguageModel(members, weights)
+        arguments = {"max_tokens": 6, "sampling": Sampling(0.7), "seed": 3}
+        assert mixed.generate(["", "a"], **arguments) == members[number].generate(["", "a"], **arguments)
+
+
+def test_language_models_of_a_mixture_read_the_same(texts, tmp_path):
+    with pytest.raises(UserError, match="different contexts, text and stream"):
+        MixedLanguageModel([recurrent(texts), ngram(texts, "stream")], [1.0, 1.0])
+    characters = text_dataset(tmp_path, TARGETS, {"unit": "char"})
+    with pytest.raises(UserError, match="different vocabularies"):
+        MixedLanguageModel([recurrent(texts), recurrent(characters)], [1.0, 1.0])

@@ -58,6 +58,7 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
     for kind in ("seq2seq", "language_model", "ngram"):
         needed |= relative(stage_dependencies(script("combine"), PACKAGE / "kinds", kind))
     assert code_listed("combine") == needed
+    assert "src/unroll/kinds/combination" in STAGES["combine"]["do"]["deps"]
 
 
 # Each layer may import itself and those before it.

@@ -222,6 +222,28 @@ def test_a_run_without_gradients_goes_the_same_way(project):
     assert project.repro() == ["train@lm-3gram", "evaluate@lm-3gram", "track@lm-3gram", "compare"]
     tables = YAML(typ="safe").load((project.folder / "report" / "comparison.json").read_text())["tables"]
     assert set(tables["tiny"]["stream"]) == {"lm", "lm-3gram"}
+    project.edit("combinations/both", {"dataset": "tiny-char", "runs": ["lm", "lm-3gram"], "evaluate": {}})
+    assert project.repro() == ["combine@both", "compare"]
+    tables = YAML(typ="safe").load((project.folder / "report" / "comparison.json").read_text())["tables"]
+    assert tables["tiny"]["stream"]["both"]["cell"] == "combination"
+
+
+def test_runs_are_combined_as_an_entry_says(project):
+    run = PARAMS["runs"]["translator"]
+    project.edit("runs/translator-2", run | {"seed": 2})
+    evaluate = run["evaluate"]
+    project.edit(
+        "combinations/two", {"dataset": "pairs-word", "runs": ["translator", "translator-2"], "evaluate": evaluate}
+    )
+    assert set(project.repro()) >= {"train@translator-2", "combine@two", "compare"}
+    results = project.folder / "results" / "two"
+    metrics = YAML(typ="safe").load((results / "metrics.json").read_text())
+    single = YAML(typ="safe").load((project.folder / "results" / "translator" / "metrics.json").read_text())
+    assert metrics["cost"]["parameters"] == 2 * single["cost"]["parameters"]
+    assert metrics["signature"] == single["signature"]
+    assert (results / "samples.md").exists()
+    project.edit("combinations/two/evaluate", {**evaluate, "beam": 1})
+    assert project.repro() == ["combine@two", "compare"]
 
 
 def turned(value: Any) -> Any:

@@ -191,6 +191,12 @@ COMBINED = {
         ("a", {"dataset": "docs-char"}, "combinations.a.runs: 'translator' is of dataset 'phrases-en-de', not"),
         ("a", {"dataset": "docs"}, "combinations.a.dataset: there is no dataset 'docs'; did you mean 'docs-char'?"),
         ("a", {"fusion": None}, "combinations.a: combines nothing"),
+        ("a", {"evaluate": {}}, "combinations.a.fusion: unknown key"),
+        (
+            "a",
+            {"evaluate": {}, "runs": ["translator"]},
+            "combinations.a.runs: 'translator' is a seq2seq; should be a language_model or ngram",
+        ),
         ("a", {"runs": ["translator", "translator"]}, "combinations.a: `runs` names a run twice"),
         (
             "a",

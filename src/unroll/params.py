@@ -11,7 +11,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from unroll.errors import UserError
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.kinds import KindName
-from unroll.kinds.combination.settings import CombinationSettings
+from unroll.kinds.combination.settings import PairCombination, TextCombination
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
@@ -82,11 +82,30 @@ Run = Annotated[
 ]
 
 
-class Combination(CombinationSettings):
-    """Several runs decoded as one."""
+class CombinedPairs(PairCombination):
+    """Encoder-decoders that decode as one."""
 
     evaluate: PairEvaluation
     """How hypotheses are searched for and scored."""
+
+
+class CombinedTexts(TextCombination):
+    """Language models as one."""
+
+    evaluate: LanguageModelEvaluation
+
+
+def _combined(data: Any) -> str:
+    """A metric tells that pairs are combined; language models are measured without."""
+    evaluate = data.get("evaluate") if isinstance(data, Mapping) else getattr(data, "evaluate", None)
+    pairs = "metric" in evaluate if isinstance(evaluate, Mapping) else isinstance(evaluate, PairEvaluation)
+    return "pairs" if pairs else "texts"
+
+
+Combination = Annotated[
+    Annotated[CombinedPairs, Tag("pairs")] | Annotated[CombinedTexts, Tag("texts")],
+    choice("evaluate", "pairs", "texts", tag=_combined),
+]
 
 
 class Params(Settings):

@@ -258,8 +258,9 @@ def _combination_problems(name: str, combination: Any, runs: Entries, datasets: 
     if dataset is not None and dataset not in datasets:
         yield Problem((*where, "dataset"), f"there is no dataset {dataset!r}{did_you_mean(dataset, datasets)}")
     listed = combination.get("runs") if isinstance(combination, Mapping) else None
+    kinds = ("seq2seq",) if "metric" in entries(combination, "evaluate") else ("language_model", "ngram")
     for member in listed if isinstance(listed, list) else []:
-        if (yield from _is_of((*where, "runs"), member, runs, "seq2seq")) and _text(runs[member], "dataset") != dataset:
+        if (yield from _is_of((*where, "runs"), member, runs, *kinds)) and _text(runs[member], "dataset") != dataset:
             found = _text(runs[member], "dataset")
             yield Problem((*where, "runs"), f"{member!r} is of dataset {found!r}, not {dataset!r}")
     for key in ("fusion", "rescoring"):

@@ -44,30 +44,27 @@ class LanguageModelPredictor(Generator):
         self.context = context
         self.device = device
 
-    @torch.inference_mode()
     def score(self, texts: Sequence[str]) -> list[TextScore]:
         """One score a text, in order.
 
         With `context` "text" each text starts afresh; with "stream" the state is carried from text to text.
         """
+        return [TextScore(float(nats.sum()), len(nats)) for nats in self.token_nats(texts)]
+
+    @torch.inference_mode()
+    def token_nats(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
+        """-log p (T,) of every token of each text and of its end; texts follow one another as in `score`."""
         rows = [np.append(self.vocabulary.encode(text), EOS) for text in texts]
         if not rows:
             return []
-        if self.context == "text":
-            return self._score_apart(rows)
-        nats = self._nats([np.concatenate(rows)])[0]
-        starts = np.cumsum([0] + [len(row) for row in rows[:-1]])
-        sums = np.add.reduceat(nats, starts)
-        return [TextScore(float(total), len(row)) for total, row in zip(sums, rows, strict=True)]
-
-    def _score_apart(self, rows: list[NDArray[np.int64]]) -> list[TextScore]:
-        scores: dict[int, TextScore] = {}
+        if self.context == "stream":
+            return np.split(self._nats([np.concatenate(rows)])[0], np.cumsum([len(row) for row in rows[:-1]]))
+        found: dict[int, NDArray[np.float64]] = {}
         order = sorted(range(len(rows)), key=lambda n: len(rows[n]))
         for start in range(0, len(order), ROWS):
             chosen = order[start : start + ROWS]
-            for n, nats in zip(chosen, self._nats([rows[n] for n in chosen]), strict=True):
-                scores[n] = TextScore(float(nats.sum()), len(rows[n]))
-        return [scores[n] for n in range(len(rows))]
+            found.update(zip(chosen, self._nats([rows[n] for n in chosen]), strict=True))
+        return [found[n] for n in range(len(rows))]
 
     def _nats(self, rows: list[NDArray[np.int64]]) -> list[NDArray[np.float64]]:
         """The nats of every token of every row, computed in pieces with the state carried on."""
@@ -112,7 +109,7 @@ class LanguageModelPredictor(Generator):
 
         `ids_N` are the tokens before, BOS at the start; ids beyond the vocabulary are read as unknown.
         """
-        ids_N1 = self.network.closed(ids_N.masked_fill(ids_N == BOS, EOS)).unsqueeze(1)
+        ids_N1 = self.network.closed(ids_N.to(self.device).masked_fill(ids_N.to(self.device) == BOS, EOS)).unsqueeze(1)
         reading = self.network(ids_N1, state)
         return self.network.output(reading.read_BTD[:, 0]).log_softmax(-1), reading.state
 

@@ -36,14 +36,17 @@ class NgramPredictor(Generator):
 
         With `context` "text" each text starts afresh; with "stream" it is read after the one before it.
         """
+        return [TextScore(float(nats.sum()), len(nats)) for nats in self.token_nats(texts)]
+
+    def token_nats(self, texts: Sequence[str]) -> list[NDArray[np.float64]]:
+        """-log p (T,) of every token of each text and of its end; texts follow one another as in `score`."""
         if not texts:
             return []
         ids, lengths = self.vocabulary.encode_many(texts)
         lengths_with_end = lengths + 1
         tokens = read_tokens(np.insert(ids, np.cumsum(lengths), EOS), lengths_with_end, self.context)
         nats = self.model.nats(tokens)[tokens.before > 0]
-        sums = np.add.reduceat(nats, np.cumsum(lengths_with_end) - lengths_with_end)
-        return list(map(TextScore, sums.tolist(), lengths_with_end.tolist()))
+        return np.split(nats, np.cumsum(lengths_with_end)[:-1])
 
     def begin(self, rows: int) -> Tensor:
         """The state before the first token of so many texts: the tokens that a step looks back on, none yet."""
