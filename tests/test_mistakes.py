@@ -196,6 +196,10 @@ def test_contradictions_are_told_at_once_and_beside_wrong_values(tmp_path, chang
             {"corpora/phrases/languages": ["en"]},
             ["corpora.phrases: `languages` should be [en, de] or [de, en], found [en]"],
         ),
+        (
+            {f"{LM}/vectors": {"path": "x", "sha256": "0" * 64, "sha": 1}},
+            ["runs.char-lstm.model.vectors.sha: unknown key; did you mean 'sha256'? (there are: path, sha256)"],
+        ),
         ({"corpora/docs/packages": []}, ["corpora.docs.packages: should not be empty"]),
         ({f"{LM}/dropout": 1.5}, ["runs.char-lstm.model.dropout: should be less than 1, found 1.5 (float)"]),
         ({"compute": {42: 1}}, ["compute.42: the key should be text, found 42 (int)"]),
@@ -231,7 +235,11 @@ def places(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, value in inner for place in places(value, (*path, key)))]
 
 
-WHOLE = GOOD | {"corpora": GOOD["corpora"] | {"files": FILES, "hub": HUB, "url": URL}}
+COMBINED = {"dataset": "phrases-en-de", "runs": ["translator"], "fusion": {"run": "char-lstm", "weight": 0.5}}
+WHOLE = GOOD | {
+    "corpora": GOOD["corpora"] | {"files": FILES, "hub": HUB, "url": URL},
+    "combinations": {"both": COMBINED | {"evaluate": {"metric": "bleu"}}},
+}
 scalars = (
     st.none()
     | st.booleans()

@@ -156,8 +156,8 @@ def test_stems_are_stated():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"metric": "bleu", "stem": True}, "`stem` belongs to `metric: rouge`"),
-        ({"metric": "rouge", "tokenized": True}, "`tokenized` belongs to `metric: bleu`"),
+        ({"metric": "bleu", "stem": True}, "`stem` belongs to metric: rouge, not bleu"),
+        ({"metric": "rouge", "tokenized": True}, "`tokenized` belongs to metric: bleu, not rouge"),
         ({"metric": "rouge", "stem": True, "language": "de"}, "`language` is 'de'"),
     ],
 )

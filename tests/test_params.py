@@ -283,6 +283,12 @@ def all_settings(model: type[Settings]) -> set[type[Settings]]:
     return found
 
 
+@pytest.mark.parametrize("model", sorted(all_settings(Params), key=str), ids=lambda model: model.__qualname__)
+def test_contradictions_are_rules(model):
+    """A validator of a whole model tells its first problem alone, and none where a key is wrong."""
+    assert set(model.__pydantic_decorators__.model_validators) == {"_tell_all"}
+
+
 def test_no_key_is_one_that_the_run_cache_of_dvc_leaves_out():
     """It leaves every `size` and `nfiles` out of its key, in params too, and would give back what another size made."""
     known = {key for model in all_settings(Params) for key in model.model_fields}

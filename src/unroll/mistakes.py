@@ -80,7 +80,7 @@ def _follow(annotation: Any, loc: Path) -> tuple[Path, Any]:
         else:
             path.append(part)
             annotation = _inside(members[0], part)
-    return tuple(path), _bare(annotation)
+    return tuple(path), _bare(_members(annotation)[0])
 
 
 def _members(annotation: Any) -> list[Any]:

@@ -270,8 +270,10 @@ def _combination_problems(name: str, combination: Any, runs: Entries, datasets: 
 
 def _is_of(where: tuple[str, ...], name: Any, runs: Entries, *kinds: str) -> Generator[Problem, None, bool]:
     """Whether there is a run of this name, of one of these kinds."""
+    if not isinstance(name, str):
+        return False  # which the schema tells
     if name not in runs:
-        yield Problem(where, f"there is no run {name!r}{did_you_mean(str(name), runs)}")
+        yield Problem(where, f"there is no run {name!r}{did_you_mean(name, runs)}")
     elif _kind(runs[name]) not in kinds:
         yield Problem(where, f"{name!r} is a {_kind(runs[name])}; should be a {' or '.join(kinds)}")
     else:

@@ -1,12 +1,13 @@
 """Settings of evaluation: `runs.RUN.evaluate`."""
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from unroll.evaluation.words import language_code
 from unroll.kinds.seq2seq.settings import DecodeSettings
-from unroll.settings import Count, Seed, Settings
+from unroll.settings import Count, Seed, Settings, rule
 
 BASELINES = ("copy", "nearest", "first_sentence", "first_12_words")
 """Rows of the comparison that need no run."""
@@ -39,12 +40,9 @@ class PairEvaluation(DecodeSettings):
     stem: bool = False
     """ROUGE compares the stems of English words (Porter, 1980)."""
 
-    @model_validator(mode="after")
-    def _agree(self) -> Self:
-        if self.tokenized and self.metric == "rouge":
-            raise ValueError("`tokenized` belongs to `metric: bleu`; ROUGE finds words by itself")
-        if self.stem and self.metric == "bleu":
-            raise ValueError("`stem` belongs to `metric: rouge`; BLEU compares words as they are")
+    belongs: ClassVar = {"tokenized": ("metric", ("bleu",)), "stem": ("metric", ("rouge",))}
+
+    @rule
+    def _stems_are_english(self) -> Iterator[str]:
         if self.stem and language_code(self.language) != "en":
-            raise ValueError(f"`stem` takes the stems of English words, and `language` is {self.language!r}")
-        return self
+            yield f"`stem` takes the stems of English words, and `language` is {self.language!r}"

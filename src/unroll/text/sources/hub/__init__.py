@@ -41,6 +41,7 @@ class CorpusSettings(RowSettings, SourceSettings):
     revision: Annotated[str, hexadecimal(40, "a commit")]
     """The full commit: names of branches move."""
     splits: HubSplits = HubSplits()
+    """Which of the data set's splits are ours."""
     split: SplitSettings | None = None
     """Takes valid and test from the rows of train, where the data set has none."""
     columns: list[str] | dict[str, str] = Field(default=["text"], min_length=1)
