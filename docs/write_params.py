@@ -11,7 +11,7 @@ from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageM
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.nn.device import ComputeSettings
-from unroll.params import Combination, TrainedRun
+from unroll.params import CombinedPairs, CombinedTexts, TrainedRun
 from unroll.settings import Settings, inside
 from unroll.text.settings import (
     CharField,
@@ -207,7 +207,14 @@ SECTIONS: tuple[Section, ...] = (
     ("### train, kind: ngram", "Nothing else:", NgramTraining, ""),
     ("### evaluate, kind: language_model and ngram", "", LanguageModelEvaluation, ""),
     ("### evaluate, kind: seq2seq", "", PairEvaluation, ""),
-    ("## combinations.NAME", "", Combination, ""),
+    (
+        "## combinations.NAME",
+        "Finished runs as one: with `metric` in `evaluate` encoder-decoders, else language models.",
+        None,
+        "",
+    ),
+    ("### encoder-decoders", "", CombinedPairs, ""),
+    ("### language models", "", CombinedTexts, ""),
     ("## compute", "", ComputeSettings, ""),
 )
 

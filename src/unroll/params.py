@@ -93,6 +93,7 @@ class CombinedTexts(TextCombination):
     """Language models as one."""
 
     evaluate: LanguageModelEvaluation
+    """How it is shown at work."""
 
 
 def _combined(data: Any) -> str:
