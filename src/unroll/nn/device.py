@@ -45,10 +45,22 @@ def prepare(settings: ComputeSettings) -> "torch.device":
 
 def keep_memory() -> None:
     """Ask glibc to keep freed memory: giving it back costs page faults, a third of the time on long sequences."""
+    if glibc := _glibc():
+        glibc.mallopt(M_MMAP_MAX, 0)
+        glibc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_memory_back() -> None:
+    """Give what `keep_memory` has kept back to the system, once in a while: batches of all shapes leave gaps in it."""
+    if glibc := _glibc():
+        glibc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, if it is the one with these functions."""
     if sys.platform == "linux" and "glibc" in os.confstr("CS_GNU_LIBC_VERSION"):  # type: ignore[operator]
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        return ctypes.CDLL(None)
+    return None
 
 
 def use_fast_products() -> None:

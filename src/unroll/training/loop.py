@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from unroll.errors import UserError
 from unroll.kinds.bundle import put_weights, weights_of
+from unroll.nn.device import give_memory_back
 from unroll.nn.losses import Loss
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
@@ -190,6 +191,7 @@ class Trainer:
             self._judge(found)
             values |= self.validator.row(found)
             valid = self.validator.told(found)
+            give_memory_back()
         self.history.add(values, self.window.tokens, seconds)
         speed = self.window.tokens / max(seconds, 1e-9)
         progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid, speed)
