@@ -5,9 +5,28 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+
+from unroll.cli.ui import _announce
+
+
+class Healthy(BaseHTTPRequestHandler):
+    """A server that comes up: its page is there when it is ready."""
+
+    ready = False
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.ready else 503)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
 
 ROOT = Path(__file__).parent.parent
 GOOD = {
@@ -147,6 +166,26 @@ def test_ui_says_when_a_port_is_taken(folder):
         done = unroll("ui", "--port", str(port), folder=folder)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: --port {port}: ")
+
+
+def test_ui_prints_its_link_once_there_is_an_answer(capsys, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    waiting = threading.Thread(target=_announce, args=(port, "the link"), daemon=True)
+    waiting.start()
+    time.sleep(0.1)
+    assert capsys.readouterr().out == ""
+    with HTTPServer(("127.0.0.1", port), Healthy) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        time.sleep(0.1)
+        assert capsys.readouterr().out == "", "it answers that it is not ready"
+        Healthy.ready = True
+        waiting.join(10)
+        server.shutdown()
+    assert not waiting.is_alive()
+    assert "the link" in capsys.readouterr().out
 
 
 def test_ui_starts_nothing_where_a_server_is_named(folder):

@@ -152,3 +152,16 @@ def test_mistakes_are_told(unroll, arguments, given, message):
     with pytest.raises(UserError) as caught:
         unroll(*arguments, given=given)
     assert message in str(caught.value)
+
+
+def test_a_mistake_in_params_yaml_keeps_no_finished_run_from_being_used(project, unroll):
+    path = project / "params.yaml"
+    try:
+        path.write_text("runs: {other: {}}\ncompute: {device: cpu, threads: 1}\n")
+        assert unroll("score", "3gram", given=b"the cat\n")
+        path.write_text("runs: {other: {}}\ncompute: {device: cpu, threads: many}\n")
+        with pytest.raises(UserError) as caught:
+            unroll("score", "3gram", given=b"the cat\n")
+        assert caught.value.problems == ["params.yaml: compute.threads: should be an integer, found 'many' (str)"]
+    finally:
+        path.unlink()

@@ -36,7 +36,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
         "bytes": (3 + 1) + (7 + 1),
         "sha256": sha256(tmp_path / "c" / "train.parquet"),
     }
-    assert summary(tmp_path / "c")["overlap"] == {"valid_in_train": 0, "test_in_train": 2}
+    assert summary(tmp_path / "c")["overlap"] == {"valid_in_train": 0, "test_in_train": 2, "test_in_valid": 0}
     assert summary(tmp_path / "c")["licence"] == "CC0-1.0"
     assert summary(tmp_path / "c")["settings"] is None
 
@@ -50,10 +50,29 @@ def test_settings_are_recorded(tmp_path: Path) -> None:
     assert summary(tmp_path / "c")["settings"] == {"source": "x", "size": None}
 
 
-def test_overlap_is_of_whole_rows(tmp_path: Path) -> None:
-    rows = [("train", ("a", "b")), ("valid", ("a", "c")), ("test", ("a", "b")), ("test", ("b", "a"))]
+def test_overlap_is_of_whole_rows_and_of_each_column(tmp_path: Path) -> None:
+    rows = [
+        ("train", ("a", "b")),
+        ("valid", ("a", "c")),
+        ("test", ("a", "b")),
+        ("test", ("b", "a")),
+        ("test", ("d", "c")),
+    ]
     write_corpus(make(rows, ("source", "target")), tmp_path / "c")
-    assert summary(tmp_path / "c")["overlap"] == {"valid_in_train": 0, "test_in_train": 1}
+    assert summary(tmp_path / "c")["overlap"] == {
+        "valid_in_train": 0,
+        "test_in_train": 1,
+        "test_in_valid": 0,
+        "columns": {
+            "source": {"valid_in_train": 1, "test_in_train": 1, "test_in_valid": 1},
+            "target": {"valid_in_train": 0, "test_in_train": 1, "test_in_valid": 1},
+        },
+    }
+
+
+def test_overlap_of_validation_and_test(tmp_path: Path) -> None:
+    write_corpus(make([*GOOD, ("test", ("two",)), ("test", ("two",))]), tmp_path / "c")
+    assert summary(tmp_path / "c")["overlap"] == {"valid_in_train": 0, "test_in_train": 0, "test_in_valid": 2}
 
 
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=40))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from unroll.errors import UserError
 from unroll.evaluation.language_model import count_words, measure
-from unroll.text.settings import CharField, SubwordField, SyllableField, WordField
+from unroll.text.settings import CharField, HybridField, SubwordField, SyllableField, WordField
 from unroll.text.specials import EOS, UNK
 from unroll.text.vocabulary import build_vocabulary
 
@@ -96,6 +96,31 @@ def test_a_uniform_syllable_model_by_hand():
     assert found["tokens"] == 6
     assert found["bits_per_char"] == pytest.approx((6 * math.log2(len(vocabulary)) + charge) / 15)
     assert found["oov_rate"] == 1 / 5
+
+
+class Speller(Unigram):
+    """Every id is equally likely, and where a word is spelled every character and its end."""
+
+    def score(self, texts):
+        found = super().score(texts)
+        for row, text in zip(found, texts, strict=True):
+            open_ids = [n for n in self.vocabulary.encode(text).tolist() if n >= len(self.vocabulary)]
+            spelled = sum(len(self.vocabulary.spelling(n)) + 1 for n in open_ids)
+            row.nats += spelled * math.log(len(self.vocabulary.characters))
+        return found
+
+
+def test_a_uniform_hybrid_model_by_hand():
+    vocabulary = build_vocabulary(["the the the cat sat"], HybridField(unit="hybrid", max_words=1))
+    assert len(vocabulary) == 4 + 1  # the
+    assert len(vocabulary.characters) == 4 + 7 + 4  # t h e c a s, a space, and 4 signs of the tokenizer
+    bits = math.log2(5)
+    found = measures(Speller(vocabulary, other=bits, end=bits), ["the c\u00e4t"])
+    charge = math.log2(0x110000 - 11)  # ä is any other character
+    # the; a word that is spelled, by three characters and its end; the end
+    assert (found["tokens"], found["chars"], found["oov_rate"]) == (3, 8, 0)
+    assert found["unknown_nats"] == pytest.approx(charge * math.log(2))
+    assert found["bits_per_char"] == pytest.approx((3 * bits + 4 * math.log2(15) + charge) / 8)
 
 
 def test_character_and_word_unigrams_of_the_same_text():

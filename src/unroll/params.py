@@ -17,7 +17,7 @@ from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.mistakes import Problem, did_you_mean, problems
 from unroll.nn.device import ComputeSettings
-from unroll.references import reference_problems
+from unroll.references import entries, reference_problems
 from unroll.settings import Seed, Settings, choice
 from unroll.text.settings import DatasetSettings
 from unroll.text.sources import AnyCorpus
@@ -127,11 +127,11 @@ class Params(Settings):
 T = TypeVar("T")
 
 
-def entry(section: str, entries: Mapping[str, T], name: str) -> T:
+def entry(section: str, there: Mapping[str, T], name: str) -> T:
     """One entry of a section; raises `UserError` if there is none of that name."""
-    if name not in entries:
-        raise UserError(f"{section}.{name}: not in params.yaml{did_you_mean(name, entries)}")
-    return entries[name]
+    if name not in there:
+        raise UserError(f"{section}.{name}: not in params.yaml{did_you_mean(name, there)}")
+    return there[name]
 
 
 def load(path: Path = Path("params.yaml")) -> Params:
@@ -145,6 +145,18 @@ def load(path: Path = Path("params.yaml")) -> Params:
     if found:
         raise UserError(f"{path.name}: {line}" for line in _told_once(found))
     return params
+
+
+def load_compute(path: Path = Path("params.yaml")) -> ComputeSettings:
+    """`compute` alone: what is wrong elsewhere does not keep finished runs from being used."""
+    data = entries(_parse(path), "compute")
+    try:
+        return ComputeSettings.model_validate(data)
+    except ValidationError as error:
+        found = problems(error, ComputeSettings, data)
+        raise UserError(
+            f"{path.name}: {Problem(('compute', *problem.path), problem.sentence).told()}" for problem in found
+        ) from None
 
 
 def _parse(path: Path) -> Any:

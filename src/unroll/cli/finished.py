@@ -23,9 +23,9 @@ def load_run(run: str) -> tuple[Any, dict[str, Any]]:
         raise UserError(f"{run}: no finished run{did_you_mean(run, finished)}; dvc repro trains it")
     compute = ComputeSettings()
     if Path("params.yaml").is_file():
-        from unroll.params import load
+        from unroll.params import load_compute
 
-        compute = load().compute
+        compute = load_compute()
     device = prepare(compute)
     from unroll.kinds import load_model
 

@@ -3,19 +3,25 @@
 import os
 import socket
 import sys
+import threading
+import time
+from contextlib import suppress
 from typing import Annotated
+from urllib.request import ProxyHandler, build_opener
 
 import typer
 
 from unroll import errors
 
 FIRST_PORT, PORTS = 5000, 20
+PAUSE, PATIENCE = 0.3, 60.0  # seconds between two looks whether MLflow answers, and for one answer
 
 
 def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="by default the first free one from 5000")] = None,
 ) -> None:
     """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it."""
+    from unroll.scheduling import Children
     from unroll.tracking import VIEW, open_store, tracking_uri
 
     uri = tracking_uri()
@@ -26,12 +32,28 @@ def ui(
     with open_store() as (_, experiment):
         page = f"experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
     link = f"http://127.0.0.1:{port}/#/{page}"
-    print(f"MLflow starts. In some seconds open\n\n  {link}\n\nCtrl-C ends it.", flush=True)
+    print("MLflow starts ...", flush=True)
     # MLflow's job runner is for language model services; it costs seconds and gigabytes.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level=critical"]
-    os.execve(sys.executable, command, environment)  # noqa: S606
+    children = Children()
+    with children.end_with_us():
+        threading.Thread(target=_announce, args=(port, link), daemon=True).start()
+        code = children.run(command, environment)
+    raise SystemExit(0 if children.stopped_by else code)
+
+
+def _announce(port: int, link: str) -> None:
+    """Print the link once MLflow answers there."""
+    begun, direct = time.monotonic(), build_opener(ProxyHandler({}))
+    while True:
+        with suppress(OSError):
+            direct.open(f"http://127.0.0.1:{port}/health", timeout=PATIENCE).close()
+            break
+        time.sleep(PAUSE)
+    took = time.monotonic() - begun
+    print(f"MLflow answers, after {took:.0f} s:\n\n  {link}\n\nCtrl-C ends it.", flush=True)
 
 
 def _free_port() -> int:

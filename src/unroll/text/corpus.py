@@ -1,11 +1,12 @@
 """A corpus on disk: a Parquet file a split, a row a text (or a pair), and `corpus.json` that describes it.
 
-Rows are streamed: what stays in memory is one row group a split and eight bytes a row, to find duplicates.
+Rows are streamed: what stays in memory is one row group a split, and to find duplicates eight bytes a row, of pairs
+eight more a text.
 """
 
 import hashlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from unroll.settings import Settings
 SPLITS = ("train", "valid", "test")
 GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # a row group ends at whichever comes first
 BATCH_ROWS = 1_024  # rows read at a time
+WHOLE = ""  # in place of a column: rows as they are
 
 Row = tuple[str, tuple[str, ...]]
 """The split of a row, and its texts in the order of the columns."""
@@ -55,11 +57,9 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
         empty = [f"{folder.name}: split '{name}' has no rows" for name in SPLITS if not splits[name].rows]
         if empty:
             raise UserError([f"{line}; each of {', '.join(SPLITS)} needs text" for line in empty])
-        train = np.frombuffer(splits["train"].hashes, dtype=np.uint64)
-        overlap = {
-            f"{name}_in_train": int(np.isin(np.frombuffer(splits[name].hashes, dtype=np.uint64), train).sum())
-            for name in ("valid", "test")
-        }
+        overlap: dict[str, Any] = dict(_overlap(splits, WHOLE))
+        if len(corpus.columns) > 1:
+            overlap["columns"] = {column: _overlap(splits, column) for column in corpus.columns}
         write_json(
             part / "corpus.json",
             {
@@ -103,6 +103,15 @@ def draw(seed: int, *parts: str) -> float:
     return (int.from_bytes(digest.digest(), "big") >> 11) / (1 << 53)
 
 
+def _overlap(splits: Mapping[str, "_Split"], column: str) -> dict[str, int]:
+    """How many rows of a split stand in another, too; of a column, how many of its texts."""
+    hashes = {name: np.frombuffer(split.hashes[column], dtype=np.uint64) for name, split in splits.items()}
+    return {
+        f"{name}_in_{other}": int(np.isin(hashes[name], hashes[other]).sum())
+        for name, other in (("valid", "train"), ("test", "train"), ("test", "valid"))
+    }
+
+
 class _Split:
     """The Parquet file of one split while it is written, and what is counted on the way."""
 
@@ -110,7 +119,7 @@ class _Split:
         self.name, self.columns, self.keep_blank = name, corpus.columns, corpus.keep_blank
         self.path = folder / f"{name}.parquet"
         self.rows = self.characters = self.bytes = self.blank_rows = 0
-        self.hashes = array("Q")
+        self.hashes = {column: array("Q") for column in (WHOLE, *corpus.columns)}
         self.schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in corpus.columns])
         self._group: list[tuple[str, ...]] = []
         self._group_characters = 0
@@ -136,8 +145,9 @@ class _Split:
             return
         encoded = [self._utf8(column, text) for column, text in zip(self.columns, texts, strict=True)]
         # 0xFF occurs in no UTF-8 text, so that it keeps the columns of a row apart.
-        digest = hashlib.blake2b(b"\xff".join(encoded), digest_size=8).digest()
-        self.hashes.append(int.from_bytes(digest, "little"))
+        self._remember(WHOLE, b"\xff".join(encoded))
+        for column, text in zip(self.columns, encoded, strict=True) if len(encoded) > 1 else ():
+            self._remember(column, text)
         characters = sum(map(len, texts)) + len(texts)
         self.rows += 1
         self.characters += characters
@@ -156,6 +166,10 @@ class _Split:
             "bytes": self.bytes,
             "sha256": sha256(self.path),
         }
+
+    def _remember(self, column: str, text: bytes) -> None:
+        digest = hashlib.blake2b(text, digest_size=8).digest()
+        self.hashes[column].append(int.from_bytes(digest, "little"))
 
     def _utf8(self, column: str, text: str) -> bytes:
         try:
