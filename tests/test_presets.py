@@ -146,7 +146,7 @@ def test_unroll_check_finds_it_well_once_its_files_are_there(path, tmp_path, mon
             assert all(name in line for name in names)
         assert line.startswith(f"params.yaml: corpora.{name}: {corpus.path}: no such file or folder")
         for file in files:
-            assert corpus.path in heading(path)
+            assert corpus.path in heading(path) and Path(file).name in heading(path)
             Path(file).parent.mkdir(parents=True, exist_ok=True)
             Path(file).touch()
     found = CliRunner().invoke(app, ["check"])
