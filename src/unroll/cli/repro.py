@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # DVC holds its lock while it hashes and caches, not while a stage's command runs; one that comes meanwhile waits.
 DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
-AFTER_ALL = ("compare",)  # stages of no chain: the last `dvc repro` runs them
+# Stages of no chain, which read what all runs have made: the last `dvc repro` runs them.
+AFTER_ALL = ("combine", "compare")
 # Lines of DVC that are worth reading once at most, and no problem.
 HINTS = (
     "Generating lock file",
@@ -69,10 +70,11 @@ def repro(
         raise UserError(problems)
     chains = chains_of(params)
     stale = stale_chains(chains, status)
-    known = {stage for chain in chains.values() for stage in chain.stages}.union(AFTER_ALL)
+    chained = {stage for chain in chains.values() for stage in chain.stages}
+    known = all(stage in chained or stage.partition("@")[0] in AFTER_ALL for stage in status)
     children = Children()
     with children.end_with_us():
-        if jobs == 1 or len(stale) < 2 or not known.issuperset(status):
+        if jobs == 1 or len(stale) < 2 or not known:
             code = children.run([*DVC, "repro", "--keep-going"], environment)
         else:
             print(f"{len(stale)} parts to run, {jobs} side by side: {', '.join(map(_label, stale))}", flush=True)
