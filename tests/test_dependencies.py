@@ -69,6 +69,7 @@ LAYERS = [
     ["nn"],
     ["kinds"],
     ["evaluation"],
+    ["exported"],
     ["training"],
     ["references"],
     ["params"],
