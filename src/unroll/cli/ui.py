@@ -16,7 +16,7 @@ def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="by default the first free one from 5000")] = None,
 ) -> None:
     """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it."""
-    from unroll.tracking import VIEW, open_store, tracking_uri
+    from unroll.tracking.store import VIEW, open_store, tracking_uri
 
     uri = tracking_uri()
     if uri.startswith(("http://", "https://")):
