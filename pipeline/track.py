@@ -8,7 +8,7 @@ import typer
 
 from unroll import errors, params
 from unroll.files import write_json
-from unroll.tracking import track_run
+from unroll.tracking.run import track_run
 
 app = typer.Typer(add_completion=False)
 

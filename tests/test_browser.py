@@ -13,7 +13,7 @@ from urllib.request import urlopen
 import pytest
 from test_tracking import Project, settings
 
-from unroll.tracking import track_run
+from unroll.tracking.run import track_run
 
 playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -174,7 +174,7 @@ def test_what_the_bundle_says_of_sampling_holds(unroll, project, tmp_path):
         (["translate", "translater"], b"", "translater: no finished run; did you mean 'translator'?"),
         (["summarize", "3gram"], b"", "3gram: a ngram continues text; this needs an encoder-decoder"),
         (["translate", "translator", "--nbest", "5"], b"", "--nbest 5: a beam finds as many as it keeps, 3; --beam 5"),
-        (["translate", "translator", "--top-k", "5"], b"", "--top-k: belongs to --sample"),
+        (["translate", "translator", "--top-k", "5"], b"", "options: `top_k` belongs to `sample`"),
         (["translate", "translator", "--sample", "--beam", "2"], b"", "options: `sample` draws each token"),
         (
             ["translate", "translator", "--sample", "--top-p", "2"],

@@ -16,7 +16,7 @@ from unroll.evaluation.pairs import score_pairs
 from unroll.kinds import load_model
 from unroll.kinds.seq2seq.settings import DecodeSettings, SelectSettings
 from unroll.params import Seq2SeqRun
-from unroll.tracking import CURVES
+from unroll.tracking.shown import CURVES
 from unroll.training import loop
 from unroll.training.decoded import NAMES, DecodedScore
 from unroll.training.ranking import Ranking

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from unroll.errors import UserError
 from unroll.evaluation.tables import MEASURES
 from unroll.params import LanguageModelRun
-from unroll.tracking import VIEW_TAG, open_store, project_root, track_run, tracking_uri
+from unroll.tracking.run import track_run
+from unroll.tracking.store import VIEW_TAG, open_store, project_root, tracking_uri
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {

@@ -20,10 +20,6 @@ _HELP = (
 TRANSLATE = _HELP.format(what="Translate")
 SUMMARIZE = _HELP.format(what="Write a summary of")
 
-# Options that are settings of decoding, and those of its sampling.
-LENGTHS = ("length_penalty", "min_length", "max_length")
-SETTINGS = ("beam", "coverage_penalty", "no_repeat_ngram", "replace_unknown", *LENGTHS)
-SAMPLING = ("temperature", "top_k", "top_p", "seed")
 SECONDS = 0.5  # between two looks at how far it is
 CLEAR = "\x1b[K"  # the rest of a terminal's line
 
@@ -59,11 +55,13 @@ def decode(
 ) -> None:
     """Decode standard input, line by line."""
     options = locals()
-    given = {name: options[name] for name in (*SETTINGS, *SAMPLING) if options[name] is not None}
+    given = {name: value for name, value in options.items() if name not in ("run", "nbest", "as_json")}
+    from unroll.exported.decoding import decoding
+
     model, info = load_run(run)
     if model.task != "pairs":
         raise UserError(f"{run}: a {info['kind']} continues text; this needs an encoder-decoder")
-    settings = _settings(info["settings"]["evaluate"], given, sample)
+    settings = decoding(info["settings"]["evaluate"], given)
     count = nbest or 1
     if settings.sample is None and count > settings.beam:
         raise UserError(
@@ -80,29 +78,6 @@ def decode(
             else:
                 print("\n".join(_lines_of(number, answer, nbest is not None)), flush=True)
             progress.show(number)
-
-
-def _settings(stated: dict[str, Any], given: dict[str, Any], sample: bool | None) -> Any:
-    """The settings of the run, with what is given in their place."""
-    from pydantic import ValidationError
-
-    from unroll.evaluation.settings import PairEvaluation
-    from unroll.mistakes import readable
-
-    merged = stated | {name: value for name, value in given.items() if name in SETTINGS}
-    merged["no_repeat_ngram"] = merged.get("no_repeat_ngram") or None
-    draws = {name: value for name, value in given.items() if name in SAMPLING}
-    if sample is False or (sample is None and merged.get("sample") is None):
-        merged["sample"] = None
-        if draws:
-            raise UserError(f"--{next(iter(draws)).replace('_', '-')}: belongs to --sample")
-    else:
-        merged["sample"] = (merged.get("sample") or {}) | draws
-        merged["beam"] = given.get("beam", 1)
-    try:
-        return PairEvaluation(**merged)
-    except ValidationError as error:
-        raise UserError(readable(error, PairEvaluation, merged, "options")) from None
 
 
 def _lines_of(number: int, answer: Any, several: bool) -> list[str]:

@@ -22,7 +22,7 @@ def ui(
 ) -> None:
     """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it."""
     from unroll.scheduling import Children
-    from unroll.tracking import VIEW, open_store, tracking_uri
+    from unroll.tracking.store import VIEW, open_store, tracking_uri
 
     uri = tracking_uri()
     if uri.startswith(("http://", "https://")):
