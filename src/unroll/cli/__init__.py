@@ -3,6 +3,7 @@
 import typer
 
 from unroll import errors
+from unroll.cli.caption import caption
 from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
 from unroll.cli.repro import repro
@@ -25,7 +26,7 @@ def unroll() -> None:
     """
 
 
-for command in (check, repro, generate, score, evaluate, compare, ui):
+for command in (check, repro, generate, score, caption, evaluate, compare, ui):
     app.command()(command)
 app.command("translate", help=TRANSLATE)(decode)
 app.command("summarize", help=SUMMARIZE)(decode)

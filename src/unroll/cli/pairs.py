@@ -62,7 +62,8 @@ def decode(
     given = {name: options[name] for name in (*SETTINGS, *SAMPLING) if options[name] is not None}
     model, info = load_run(run)
     if model.task != "pairs":
-        raise UserError(f"{run}: a {info['kind']} continues text; this needs an encoder-decoder")
+        does = "reads images" if model.task == "captions" else "continues text"
+        raise UserError(f"{run}: a {info['kind']} {does}; this needs an encoder-decoder")
     settings = _settings(info["settings"]["evaluate"], given, sample)
     count = nbest or 1
     if settings.sample is None and count > settings.beam:
