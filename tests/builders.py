@@ -41,3 +41,26 @@ def pair_dataset(
     splits = {"train": pairs, "valid": pairs, "test": pairs}
     fields = {"source": {"unit": "word"}, "target": {"share": "source"} if shared else {"unit": "word"}}
     return dataset(folder, ["source", "target"], splits, fields, max_length)
+
+
+def image_dataset(
+    folder: Path, scenes: int = 24, edge: int = 24, unit: Mapping[str, Any] | None = None
+) -> EncodedDataset:
+    """Small pictures of shapes with captions."""
+    from unroll.text.sources import read
+    from unroll.text.sources.scenes import CorpusSettings
+
+    corpus = CorpusSettings(source="scenes", path="x", scenes=scenes, pixels=24)
+    write_corpus(read(corpus), folder / "raw", corpus)
+    fields = {"image": {"unit": "pixels", "edge": edge}, "target": {"column": "captions", **(unit or {"unit": "word"})}}
+    return encoded(folder, fields)
+
+
+def encoded(folder: Path, fields: dict[str, Any]) -> EncodedDataset:
+    """The data set of the corpus in `folder`."""
+    settings = DatasetSettings(corpus="tiny", fields=fields, max_length=100)
+    vocabularies = save_vocabularies(folder / "raw", settings, folder / "vocab")
+    encode_dataset("tiny", folder / "raw", folder / "vocab", settings, folder / "encoded")
+    data = EncodedDataset.open(folder / "encoded")
+    data.vocabularies = vocabularies
+    return data

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 from ruamel.yaml import YAML
 
 SPLITS = ("train", "valid", "test")
@@ -40,6 +42,10 @@ def put(params: dict[str, Any], folder: Path) -> None:
             case "hub":
                 corpus["dataset"] = str(folder / "hub" / name)
                 _put_data_set(corpus, folder / "hub" / name)
+            case "images":
+                _put_images(corpus, folder / corpus["path"])
+            case "scenes":
+                corpus["scenes"] = ROWS["train"]
 
 
 def _put_files(corpus: Mapping[str, Any], path: Path) -> None:
@@ -47,6 +53,21 @@ def _put_files(corpus: Mapping[str, Any], path: Path) -> None:
         _write(path, _content(corpus, path.name, (texts("train", column) for column in _columns(corpus))))
     for name, content in _named(corpus).items():
         _write(path / name.replace("*", "0"), content)
+
+
+def _put_images(corpus: Mapping[str, Any], path: Path) -> None:
+    """A few images of noise a split, each with five captions, and one caption without an image."""
+    dice = np.random.default_rng(1)
+    captions = ["none.jpg.1#0\tnothing"]
+    for split in SPLITS:
+        names = [f"{split}_{n}.jpg" for n in range(ROWS["test"])]
+        for n, name in enumerate(names):
+            file = io.BytesIO()
+            Image.fromarray(dice.integers(0, 255, (90, 120, 3), dtype=np.uint8)).save(file, format="JPEG")
+            _write(path / corpus["files"] / name, file.getvalue())
+            captions += [f"{name}#{k}\t{text(split, 'captions', 5 * (n % 4) + k)}" for k in range(5)]
+        _write(path / corpus[split], "".join(f"{name}\n" for name in names).encode())
+    _write(path / corpus["captions"], "\n".join(captions).encode())
 
 
 def _put_downloads(corpus: dict[str, Any], folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
 # Each layer may import itself and those before it.
 LAYERS = [
     ["errors"],
-    ["settings", "files", "code", "scheduling"],
+    ["settings", "files", "code", "scheduling", "images"],
     ["mistakes"],
     ["text"],
     ["nn"],

@@ -221,9 +221,12 @@ def test_an_array_that_grows_is_the_array(tmp_path, pieces):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "fields should be `text` alone, or `source` and `target`"),
-        ({"source": CHAR}, "fields should be `text` alone, or `source` and `target`"),
-        ({"text": CHAR, "source": CHAR}, "fields should be `text` alone, or `source` and `target`"),
+        ({}, "fields should be `text` alone, `source` and `target`, or `image` and `target`"),
+        ({"source": CHAR}, "fields should be `text` alone, `source` and `target`, or `image` and `target`"),
+        (
+            {"text": CHAR, "source": CHAR},
+            "fields should be `text` alone, `source` and `target`, or `image` and `target`",
+        ),
         ({"source": {"share": "source"}, "target": CHAR}, "cannot share its own vocabulary"),
         ({"source": {"share": "text"}, "target": CHAR}, "there is no 'text'"),
         ({"source": {"share": "target"}, "target": {"share": "source"}}, "has none of its own"),

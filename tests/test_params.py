@@ -157,11 +157,15 @@ LM, LM_TRAIN = "runs/char-lstm/model", "runs/char-lstm/train"
             f"{LM}/kind",
             "n-gram",
             [
-                "runs.char-lstm.model.kind: should be one of language_model, seq2seq, ngram, ",
+                "runs.char-lstm.model.kind: should be one of language_model, seq2seq, captioner, ngram, ",
                 "found 'n-gram' (str); did you mean 'ngram'?",
             ],
         ),
-        (f"{LM}/kind", MISSING, ["runs.char-lstm.model.kind: is missing; one of language_model, seq2seq, ngram"]),
+        (
+            f"{LM}/kind",
+            MISSING,
+            ["runs.char-lstm.model.kind: is missing; one of language_model, seq2seq, captioner, ngram"],
+        ),
         ("runs/char-lstm/model", MISSING, ["runs.char-lstm.model: is missing"]),
         ("runs/char-lstm/model", "lstm", ["runs.char-lstm.model: should be a dictionary, found 'lstm' (str)"]),
         ("runs/char-lstm/seed", MISSING, ["runs.char-lstm.seed: is missing"]),

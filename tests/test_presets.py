@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from unroll.cli import app
 from unroll.kinds import load_model
 from unroll.kinds.language_model.network import LanguageModel
-from unroll.params import Params, Seq2SeqRun, load
+from unroll.params import CaptionerRun, Params, Seq2SeqRun, load
 from unroll.text.corpus import SPLITS, read_texts, write_corpus
 from unroll.text.encoded import EncodedDataset
 from unroll.text.encoding import encode_dataset
@@ -26,6 +26,7 @@ from unroll.training.run import train_run
 ROOT = Path(__file__).parent.parent
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 STATED = ("Source", "Licence", "Files", "Split", "Published (not measured by us)", "Time")
+OF_IMAGES = [path for path in PRESETS if "kind: captioner" in path.read_text(encoding="utf-8")]
 names = pytest.mark.parametrize("path", PRESETS, ids=[path.stem for path in PRESETS])
 
 
@@ -87,7 +88,7 @@ def columns(settings: Params) -> Iterator[tuple[str, str, list[str]]]:
                 yield split, column, list(read_texts(Path("data/raw") / name, split, column))
 
 
-@names
+@pytest.mark.parametrize("path", [path for path in PRESETS if path not in OF_IMAGES], ids=lambda path: path.stem)
 def test_texts_of_its_format_become_data_that_its_runs_learn_from(path, tmp_path, monkeypatch):
     settings = prepare(stated(path), tmp_path, monkeypatch)
     for split, column, found in columns(settings):
@@ -104,9 +105,18 @@ def test_texts_of_its_format_become_data_that_its_runs_learn_from(path, tmp_path
             learn(name, run)
 
 
-def learn(name: str, run: Seq2SeqRun) -> None:
+@pytest.mark.parametrize("path", OF_IMAGES, ids=lambda path: path.stem)
+def test_images_of_its_format_become_data_that_its_runs_learn_from(path, tmp_path, monkeypatch):
+    settings = prepare(stated(path), tmp_path, monkeypatch)
+    for name, run in settings.runs.items():
+        learn(name, run)
+
+
+def learn(name: str, run: Seq2SeqRun | CaptionerRun) -> None:
     """Two steps of a run that is small but in all else as it is stated, and two sources decoded."""
-    small = {"embedding": 8, "hidden": 8}
+    small: dict[str, Any] = {"embedding": 8, "hidden": 8}
+    if isinstance(run, CaptionerRun):
+        small["channels"] = [8] * len(run.model.channels)
     short = {"epochs": None, "steps": 2, "validate_every": None}
     run = run.model_copy(
         update={"model": run.model.model_copy(update=small), "train": run.train.model_copy(update=short)}
@@ -114,7 +124,12 @@ def learn(name: str, run: Seq2SeqRun) -> None:
     data, cpu = EncodedDataset.open(Path("data/encoded") / run.dataset), torch.device("cpu")
     vocab, models = Path("data/vocab") / run.dataset, Path("models")
     train_run(name, run, data, vocab, models / run.init, [], cpu, models / name, Path("results") / name, Path("checks"))
-    assert len(load_model(models / name, cpu).decode(data.raw_texts("test", "source")[:2], run.evaluate)) == 2
+    model = load_model(models / name, cpu)
+    if isinstance(run, CaptionerRun):
+        sources = [model.read(image, "an image") for image, _ in data.raw_images("test")[:2]]
+    else:
+        sources = data.raw_texts("test", "source")[:2]
+    assert len(model.decode(sources, run.evaluate)) == 2
 
 
 @pytest.mark.parametrize("path", [path for path in PRESETS if without_network(path)], ids=lambda path: path.stem)
@@ -133,6 +148,12 @@ def test_unroll_check_finds_it_well_once_its_files_are_there(path, tmp_path, mon
     shutil.copy(path, tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
     for name, corpus in load().corpora.items():
+        if corpus.source == "images":
+            for file in (corpus.files, corpus.captions, corpus.train, corpus.valid, corpus.test):
+                assert f"{corpus.path}/{file}" in heading(path)
+                Path(corpus.path, file).parent.mkdir(parents=True, exist_ok=True)
+                Path(corpus.path, file).touch()
+            continue
         if corpus.source != "files":
             Path(corpus.path).mkdir(parents=True)
             continue
@@ -158,12 +179,12 @@ def test_unroll_check_finds_it_well_once_its_files_are_there(path, tmp_path, mon
 def test_its_comment_states_how_it_is_used_and_where_the_data_is_from(path):
     text = heading(path)
     assert f"#   cp presets/{path.name} params.yaml && dvc repro\n" in text
-    pairs = any(isinstance(run, Seq2SeqRun) for run in load(path).runs.values())
+    pairs = any(isinstance(run, Seq2SeqRun | CaptionerRun) for run in load(path).runs.values())
     for label in (*STATED, "Memory") if pairs else STATED:
         line = next((line for line in text.splitlines() if line.startswith(f"# {label}: ")), "")
         assert len(line) > len(label) + 10, f"{label} is not stated"
     corpora = load(path).corpora.values()
-    assert all(corpus.licence != "unknown" for corpus in corpora)
+    assert all(getattr(corpus, "licence", "ours") != "unknown" for corpus in corpora)
     for corpus in corpora:
         if corpus.source == "files":
             assert corpus.path in text, "which file goes where is not stated"

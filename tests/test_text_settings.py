@@ -76,10 +76,14 @@ def test_settings_survive_their_own_dump():
         ({"unit": "char", "column": ""}, ("char", "column"), "at least 1 character"),
         ({"unit": "hybrid"}, ("hybrid", "max_words"), "Field required"),
         ({"unit": "hybrid", "max_words": 9, "min_count": 1}, ("hybrid", "min_count"), "greater than or equal to 2"),
-        ({"unit": "words"}, (), "one of char, word, subword, syllable, hybrid, or in its place `share`"),
-        ({}, (), "one of char, word, subword, syllable, hybrid, or in its place `share`"),
-        ("char", (), "one of char, word, subword, syllable, hybrid, or in its place `share`"),
-        (None, (), "one of char, word, subword, syllable, hybrid, or in its place `share`"),
+        (
+            {"unit": "words"},
+            (),
+            "one of char, word, subword, syllable, hybrid, pixels, features, or in its place `share`",
+        ),
+        ({}, (), "one of char, word, subword, syllable, hybrid, pixels, features, or in its place `share`"),
+        ("char", (), "one of char, word, subword, syllable, hybrid, pixels, features, or in its place `share`"),
+        (None, (), "one of char, word, subword, syllable, hybrid, pixels, features, or in its place `share`"),
     ],
 )
 def test_a_mistake_in_a_field_is_told_once_where_it_is(field, place, words):

@@ -9,8 +9,9 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unroll.errors import UserError
-from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.settings import CaptionEvaluation, LanguageModelEvaluation, PairEvaluation
 from unroll.kinds import KindName
+from unroll.kinds.captioner.settings import CaptionerBatches, CaptionerSettings
 from unroll.kinds.combination.settings import PairCombination, TextCombination
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
@@ -35,6 +36,10 @@ class Seq2SeqTraining(Seq2SeqBatches, TrainSettings):
     def open_ended(self) -> bool:
         """Whether nothing depends on the budget, so that a larger one may go on."""
         return super().open_ended and not self.scheduled_sampling
+
+
+class CaptionerTraining(CaptionerBatches, TrainSettings):
+    """`runs.RUN.train` of a captioner."""
 
 
 class TrainedRun(Settings):
@@ -64,6 +69,14 @@ class Seq2SeqRun(TrainedRun):
     evaluate: PairEvaluation
 
 
+class CaptionerRun(TrainedRun):
+    """A captioner trained on a dataset with the fields `image` and `target`."""
+
+    model: CaptionerSettings
+    train: CaptionerTraining
+    evaluate: CaptionEvaluation
+
+
 class NgramRun(TrainedRun):
     """An n-gram language model estimated from a dataset with the field `text`; its seed decides nothing."""
 
@@ -77,6 +90,7 @@ class NgramRun(TrainedRun):
 Run = Annotated[
     Annotated[LanguageModelRun, Tag("language_model")]
     | Annotated[Seq2SeqRun, Tag("seq2seq")]
+    | Annotated[CaptionerRun, Tag("captioner")]
     | Annotated[NgramRun, Tag("ngram")],
     choice("model.kind", *get_args(KindName)),
 ]

@@ -21,7 +21,12 @@ from unroll.text.sources.settings import SourceSettings
 Entries = Mapping[Any, Any]
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,99}")
-FIELDS = {"language_model": {"text"}, "seq2seq": {"source", "target"}, "ngram": {"text"}}
+FIELDS = {
+    "language_model": {"text"},
+    "seq2seq": {"source", "target"},
+    "captioner": {"image", "target"},
+    "ngram": {"text"},
+}
 WRITTEN = ("data/raw", "data/vocab", "data/encoded", "models", "results", "predictions", "report", "mlruns")
 """Folders that stages write to."""
 
@@ -117,6 +122,9 @@ def _corpus_problems(name: str, dataset: Any, corpora: Entries) -> Iterator[Prob
                 f"{stated!r} has no column {wanted!r}{did_you_mean(wanted, corpus.column_names)}"
                 + ("; state another `column`" if column is None else ""),
             )
+        elif isinstance(wanted, str) and (field == "image") != (wanted in corpus.images):
+            are = "texts" if field == "image" else "images"
+            yield Problem(("datasets", name, "fields", field), f"column {wanted!r} of {stated!r} holds {are}")
 
 
 def _init_problems(runs: Entries, datasets: Entries) -> Iterator[Problem]:
@@ -166,6 +174,8 @@ def _dataset_problems(name: str, run: Any, datasets: Entries) -> Iterator[Proble
     if kind == "seq2seq":
         yield from _sharing_problems(name, run, fields)
         yield from _language_problems(name, run)
+    if kind == "captioner":
+        yield from _image_problems(name, run, entries(fields, "image"))
     needed = FIELDS.get(kind or "", set(fields))
     if fields and set(fields) != needed:
         yield Problem(
@@ -216,12 +226,25 @@ def _hybrid_problems(name: str, kind: str | None, dataset: str, model: Entries) 
             ("runs", name, "dataset"),
             f"{rare} written by copying them from the source; state model.pointer, or take another unit",
         )
-    elif kind == "ngram":
+    elif kind in ("ngram", "captioner"):
         yield Problem(
             ("runs", name, "dataset"),
             f"{rare} read and written by character models, which kind: language_model has and kind: {kind} has not; "
             "take another unit",
         )
+
+
+def _image_problems(name: str, run: Any, image: Entries) -> Iterator[Problem]:
+    """Encoders that do not fit the images."""
+    channels, edge = entries(run, "model").get("channels"), image.get("edge")
+    where, dataset = ("runs", name, "model", "channels"), repr(run["dataset"])
+    if image.get("unit") == "pixels" and channels is None:
+        yield Problem(where, f"is missing; {dataset} has unit pixels, which blocks of convolutions read: [32, 64, 128]")
+    elif image.get("unit") == "features" and channels is not None:
+        yield Problem(where, f"belongs to unit pixels; {dataset} has features, which no convolutions read")
+    elif isinstance(channels, list) and isinstance(edge, int) and (edge % (1 << len(channels)) or len(channels) > 20):
+        halved = f"each of the {len(channels)} blocks halves images"
+        yield Problem(where, f"{halved}, and {edge}, the edge in {dataset}, is no multiple of {1 << len(channels)}")
 
 
 def _sharing_problems(name: str, run: Any, fields: Entries) -> Iterator[Problem]:

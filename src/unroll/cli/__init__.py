@@ -3,6 +3,7 @@
 import typer
 
 from unroll import errors
+from unroll.cli.caption import caption
 from unroll.cli.export import export
 from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
@@ -26,7 +27,7 @@ def unroll() -> None:
     """
 
 
-for command in (check, repro, generate, score, evaluate, compare, export, ui):
+for command in (check, repro, generate, score, caption, evaluate, compare, export, ui):
     app.command()(command)
 app.command("translate", help=TRANSLATE)(decode)
 app.command("summarize", help=SUMMARIZE)(decode)

@@ -60,7 +60,8 @@ def decode(
 
     model, info = load_run(run)
     if model.task != "pairs":
-        raise UserError(f"{run}: a {info['kind']} continues text; this needs an encoder-decoder")
+        does = "reads images" if model.task == "captions" else "continues text"
+        raise UserError(f"{run}: a {info['kind']} {does}; this needs an encoder-decoder")
     settings = decoding(info["settings"]["evaluate"], given)
     count = nbest or 1
     if settings.sample is None and count > settings.beam:

@@ -71,6 +71,10 @@ def evaluate(
 ) -> None:
     """The measures of a finished run on any text, as JSON, as `dvc repro` writes them to results/RUN/metrics.json."""
     model, info = load_run(run)
+    if model.task == "captions":
+        raise UserError(
+            f"{run}: a captioner says what images show, and this reads lines of text; dvc repro measures it"
+        )
     texts = list(Lines.of(data))
     if not texts:
         raise UserError(f"{data}: has no line")
@@ -114,5 +118,6 @@ def _pair_measures(model: Any, settings: Any, sources: list[str], data: Path, ta
 def _language_model(run: str) -> Any:
     model, info = load_run(run)
     if model.task != "language_model":
-        raise UserError(f"{run}: a {info['kind']} turns one text into another; this needs a language model")
+        does = "says what images show" if model.task == "captions" else "turns one text into another"
+        raise UserError(f"{run}: a {info['kind']} {does}; this needs a language model")
     return model

@@ -90,7 +90,8 @@ def subject_of(dataset: DatasetSettings) -> str:
     if "text" in dataset.fields:
         column = dataset.column("text")
         return dataset.corpus if column == "text" else f"{dataset.corpus}: {column}"
-    return f"{dataset.corpus}: {dataset.column('source')} → {dataset.column('target')}"
+    first = "image" if "image" in dataset.fields else "source"
+    return f"{dataset.corpus}: {dataset.column(first)} → {dataset.column('target')}"
 
 
 def _cell(run: Entry) -> str:
@@ -101,7 +102,7 @@ def _cell(run: Entry) -> str:
 
 def _units(dataset: DatasetSettings) -> str:
     """The unit of the text, or the units of source and target where they differ."""
-    owners = (dataset.owners[name] for name in sorted(dataset.fields))
+    owners = (dataset.owners[name] for name in sorted(dataset.owners))
     return " → ".join(dict.fromkeys(dataset.unit(owner).unit for owner in owners))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from unroll.evaluation.figures import Scale, learning_curve, length_histogram, read_history
-from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.settings import CaptionEvaluation, LanguageModelEvaluation, PairEvaluation
 from unroll.files import read_json, whole_file, whole_folder, write_json
 from unroll.text.encoded import EncodedDataset
 
@@ -16,13 +16,13 @@ from unroll.text.encoded import EncodedDataset
 def evaluate_run(
     predictor: Any,
     dataset: EncodedDataset,
-    settings: LanguageModelEvaluation | PairEvaluation,
+    settings: LanguageModelEvaluation | PairEvaluation | CaptionEvaluation,
     models: Sequence[Path],
     history: Path | None,
     results: Path,
     predictions: Path,
 ) -> None:
-    """Evaluate `predictor` (a `LanguageModel` or a `PairModel`, as `settings` say) on the raw test split.
+    """Evaluate `predictor` (a `LanguageModel`, `PairModel` or `CaptionModel`, as `settings` say) on the raw test split.
 
     `models` are the bundles it comes from, `history` its training if it had one. Writes `metrics.json`, `samples.md`
     and `figures/` below `results` and the folder `predictions`, once everything is known. Raises `UserError` if a
@@ -33,6 +33,10 @@ def evaluate_run(
         from unroll.evaluation.text_findings import language_model_findings
 
         findings = language_model_findings(predictor, dataset, settings, models[0])
+    elif isinstance(settings, CaptionEvaluation):
+        from unroll.evaluation.caption_findings import caption_findings
+
+        findings = caption_findings(predictor, dataset, settings)
     else:
         from unroll.evaluation.pair_findings import pair_findings
 

@@ -46,6 +46,8 @@ MEASURES = (
     Measure("word_perplexity", "word\nperpl.", _perplexity, "lower"),
     Measure("perplexity", "unit\nperpl.", _perplexity),
     Measure("oov_rate", "OOV", lambda value: f"{100 * value:.2f}%"),
+    Measure("cider", "CIDEr", _plain(1), "higher"),
+    *(Measure(f"bleu{n}", f"BLEU-{n}", _plain(1), "higher") for n in range(1, 5)),
     Measure("bleu", "BLEU", _plain(1), "higher"),
     Measure("bleu_lc", "BLEU\nlc", _plain(1), "higher"),
     Measure("chrf", "chrF", _plain(1), "higher"),

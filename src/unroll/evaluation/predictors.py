@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unroll.kinds.captioner.settings import CaptionDecodeSettings
 from unroll.kinds.generation import Sampling, TextScore
 from unroll.kinds.language_model.network import LanguageModel as Network
 from unroll.kinds.language_model.spelling import Spelled
@@ -67,3 +68,19 @@ class PairModel(Protocol):
 
     def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Any]) -> float | None:
         """The mean probability of writing a token, not copying it, over what `decode` gave; None without a pointer."""
+
+
+class CaptionModel(Protocol):
+    """Says what images show."""
+
+    @property
+    def target(self) -> Vocabulary: ...
+    @property
+    def attends(self) -> bool:
+        """Whether captions come with where they looked."""
+
+    def read(self, data: bytes, name: str) -> NDArray[Any]:
+        """A file's bytes as the model reads them."""
+
+    def decode(self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings) -> Sequence[Hypothesis]:
+        """The best caption of each image, in order."""

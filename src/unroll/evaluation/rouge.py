@@ -15,7 +15,7 @@ LONGEST_UNSTEMMED = 3  # letters, as in rouge-score
 
 
 @dataclass(frozen=True)
-class _Words:
+class Tokenizer:
     """The tokenizer that rouge-score is given."""
 
     stem: Callable[[str], str] | None
@@ -33,7 +33,7 @@ def rouge_statistics(
 
     Any language is tokenized the same way; `stem` takes the stems of English words (Porter, 1980), as rouge-score does.
     """
-    scorer = RougeScorer(list(keys), tokenizer=_Words(porter.PorterStemmer().stem if stem else None))
+    scorer = RougeScorer(list(keys), tokenizer=Tokenizer(porter.PorterStemmer().stem if stem else None))
     found = [scorer.score(reference, text) for text, reference in zip(hypotheses, references, strict=True)]
     statistics = {key: np.array([100 * float(scores[key].fmeasure) for scores in found]) for key in keys}
     for column, texts in zip(LENGTHS, (hypotheses, references), strict=True):

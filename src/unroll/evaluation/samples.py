@@ -39,6 +39,20 @@ class Pair:
     score: float
 
 
+@dataclass(frozen=True)
+class Caption:
+    """An image of the test split (counted from 1), what the model and what people say of it, and how good that is."""
+
+    row: int
+    text: str
+    references: Sequence[str]
+    score: float
+
+    @property
+    def exact(self) -> bool:
+        return self.text in self.references
+
+
 def fenced(text: str) -> str:
     """`text` as a code block whose fence is longer than any run of back-ticks in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
@@ -113,6 +127,33 @@ def pair_page(
     if figures:
         parts += ["## Where the model looked", *(f"![{name}](figures/{name})" for name in figures)]
     return "\n\n".join(parts) + "\n"
+
+
+def caption_page(
+    systems: Mapping[str, Mapping[str, float]],
+    interval: Mapping[str, Sequence[float]],
+    captions: Sequence[Caption],
+    chosen: Sequence[int],
+    figures: Sequence[str],
+) -> str:
+    """The page of a captioner: its scores beside a baseline's, its worst captions by CIDEr-D, and those `chosen`.
+
+    `figures` are names of files in `figures/`.
+    """
+    worst = sorted(captions, key=lambda caption: (caption.score, caption.row))[:SHOWN]
+    parts = ["# Samples", _grid("", systems)]
+    parts += [f"95% interval of the model's {key}: {low:.2f} to {high:.2f}." for key, (low, high) in interval.items()]
+    parts += ["A row is the line of that number in the files of predictions."]
+    parts += [f"![{name}](figures/{name})" for name in figures]
+    parts += [f"## The {len(worst)} worst of {len(captions)} by CIDEr-D", *map(_caption, worst)]
+    parts += [f"## {len(chosen)} drawn at random", *(_caption(captions[place]) for place in chosen)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _caption(caption: Caption) -> str:
+    lines = [_wrap(caption.text or "(nothing)", f"{'caption':<12}")]
+    lines += [_wrap(text, f"{'reference':<12}") for text in caption.references]
+    return f"Row {caption.row}, CIDEr-D {caption.score:.1f}\n\n" + fenced("\n".join(lines))
 
 
 def _name(bucket: Bucket) -> str:

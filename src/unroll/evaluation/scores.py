@@ -54,6 +54,13 @@ def _sacrebleu(name: str, sums: Sequence[float]) -> float:
     return float(metric._compute_score_from_stats(list(sums)).score)
 
 
+def _bleu_of_order(order: int, sums: Sequence[float]) -> float:
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric: Any = BLEU(max_ngram_order=order)
+    return float(metric._compute_score_from_stats(list(sums)).score)
+
+
 def _columns(key: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{key}_{name}" for name in names)
 
@@ -61,16 +68,20 @@ def _columns(key: str, *names: str) -> tuple[str, ...]:
 LENGTHS = ("hypothesis_tokens", "reference_tokens")
 # Columns are in the order in which sacrebleu itself keeps its statistics.
 _NGRAMS = tuple(f"{part}_{n}" for part in ("correct", "total") for n in range(1, 5))
+_BLEU_N = {
+    n: (*LENGTHS, *(f"bleu_{part}_{k}" for part in ("correct", "total") for k in range(1, n + 1))) for n in range(1, 5)
+}
 _CHARACTER_NGRAMS = tuple(f"{part}_{n}" for n in range(1, 7) for part in ("hypothesis", "reference", "match"))
 
 SCORES: dict[str, Score] = {
     "bits_per_char": Score(("nats", "unknown_nats", "chars"), partial(_ratio, scale=1 / math.log(2))),
     "word_perplexity": Score(("nats", "unknown_nats", "words"), _word_perplexity),
     "bleu": Score((*LENGTHS, *_columns("bleu", *_NGRAMS)), partial(_sacrebleu, "bleu")),
+    **{f"bleu{n}": Score(columns, partial(_bleu_of_order, n)) for n, columns in _BLEU_N.items()},
     "bleu_lc": Score(_columns("bleu_lc", *LENGTHS, *_NGRAMS), partial(_sacrebleu, "bleu")),
     "chrf": Score(_columns("chrf", *_CHARACTER_NGRAMS), partial(_sacrebleu, "chrf")),
     "ter": Score(_columns("ter", "edits", "reference_words"), partial(_sacrebleu, "ter")),
-    **{key: Score((key, TEXTS), _ratio) for key in ("rouge1", "rouge2", "rougeL", "exact")},
+    **{key: Score((key, TEXTS), _ratio) for key in ("rouge1", "rouge2", "rougeL", "cider", "exact")},
     "length_ratio": Score(LENGTHS, _ratio),
 }
 

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from unroll.evaluation.words import language_code
+from unroll.kinds.captioner.settings import CaptionDecodeSettings
 from unroll.kinds.seq2seq.settings import DecodeSettings
 from unroll.settings import Count, Seed, Settings, rule
 
@@ -46,3 +47,14 @@ class PairEvaluation(DecodeSettings):
     def _stems_are_english(self) -> Iterator[str]:
         if self.stem and language_code(self.language) != "en":
             yield f"`stem` takes the stems of English words, and `language` is {self.language!r}"
+
+
+class CaptionEvaluation(CaptionDecodeSettings):
+    """How captions are searched for; they are scored by BLEU-1 to -4, ROUGE-L and CIDEr-D in one way."""
+
+    shown: int = Field(default=24, ge=1, le=200)
+    """Test images on the contact sheet, drawn at random."""
+    maps: int = Field(default=4, ge=0, le=50)
+    """Images over which attention is drawn, word by word (`image: attention`)."""
+    seed: Seed = 1
+    """Decides which."""

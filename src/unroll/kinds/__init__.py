@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
 
 SCRATCH = "scratch"  # in place of the name of a run to start from
-KindName = Literal["language_model", "seq2seq", "ngram"]
+KindName = Literal["language_model", "seq2seq", "captioner", "ngram"]
 
 
 def load_task(kind: KindName) -> Any:
@@ -21,7 +21,7 @@ def load_task(kind: KindName) -> Any:
 
 
 def load_model(folder: Path, device: "torch.device") -> Any:
-    """The finished model in a bundle: a `LanguageModelPredictor` or a `PairPredictor`.
+    """The finished model in a bundle: a `LanguageModelPredictor`, a `PairPredictor` or a `CaptionPredictor`.
 
     Raises `UserError` if the folder holds no whole bundle.
     """

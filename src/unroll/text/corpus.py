@@ -1,4 +1,4 @@
-"""A corpus on disk: a Parquet file a split, a row a text (or a pair), and `corpus.json` that describes it.
+"""A corpus on disk: a Parquet file a split, a row a text (or a pair, or an image), and `corpus.json` that describes it.
 
 Rows are streamed: what stays in memory is one row group a split, and to find duplicates eight bytes a row, of pairs
 eight more a text.
@@ -8,9 +8,9 @@ import hashlib
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +22,15 @@ from unroll.mistakes import did_you_mean
 from unroll.settings import Settings
 
 SPLITS = ("train", "valid", "test")
-GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # a row group ends at whichever comes first
+GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # or bytes of images; a row group ends at whichever comes first
 BATCH_ROWS = 1_024  # rows read at a time
 WHOLE = ""  # in place of a column: rows as they are
 
-Row = tuple[str, tuple[str, ...]]
-"""The split of a row, and its texts in the order of the columns."""
+ColumnKind = Literal["text", "texts", "bytes"]
+TYPES = {"text": pa.string(), "texts": pa.list_(pa.string()), "bytes": pa.binary()}
+Cell = str | tuple[str, ...] | bytes
+Row = tuple[str, tuple[Cell, ...]]
+"""The split of a row, and its cells in the order of the columns."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Corpus:
     rows: Iterable[Row]
     keep_blank: bool = False
     """Whether rows stay that are blank in every column."""
+    kinds: Mapping[str, ColumnKind] = field(default_factory=dict)
+    """Columns that hold no single text in a row: several (captions), or bytes (an image)."""
 
 
 def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None) -> None:
@@ -52,8 +57,8 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
     with whole_folder(folder) as part:
         with ExitStack() as stack:
             splits = {name: stack.enter_context(_Split(name, part, corpus)) for name in SPLITS}
-            for split, texts in corpus.rows:
-                splits[split].add(texts)
+            for split, cells in corpus.rows:
+                splits[split].add(cells)
         empty = [f"{folder.name}: split '{name}' has no rows" for name in SPLITS if not splits[name].rows]
         if empty:
             raise UserError([f"{line}; each of {', '.join(SPLITS)} needs text" for line in empty])
@@ -74,7 +79,16 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
 
 
 def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:
-    """The texts of one column in order, read a few at a time; `UserError` for an unknown split or column."""
+    """The texts of one column in order, read a few at a time; `UserError` for an unknown split or column.
+
+    Where a row has several, one comes after the other.
+    """
+    for cell in read_cells(folder, split, column):
+        yield from (cell,) if isinstance(cell, str) else cell
+
+
+def read_cells(folder: Path, split: str, column: str) -> Iterator[Any]:
+    """The cells of one column in order: a text each, or a list of texts, or bytes; as `read_texts`."""
     path = folder / f"{split}.parquet"
     if not path.is_file():
         raise UserError(f"{path}: no such file; fetch the corpus first")
@@ -120,9 +134,10 @@ class _Split:
         self.path = folder / f"{name}.parquet"
         self.rows = self.characters = self.bytes = self.blank_rows = 0
         self.hashes = {column: array("Q") for column in (WHOLE, *corpus.columns)}
-        self.schema = pa.schema([pa.field(column, pa.string(), nullable=False) for column in corpus.columns])
-        self._group: list[tuple[str, ...]] = []
-        self._group_characters = 0
+        kinds = {column: TYPES[corpus.kinds.get(column, "text")] for column in corpus.columns}
+        self.schema = pa.schema([pa.field(column, kind, nullable=False) for column, kind in kinds.items()])
+        self._group: list[tuple[Cell, ...]] = []
+        self._group_size = 0
 
     def __enter__(self) -> "_Split":
         # Texts hardly ever repeat and their minimum means nothing: no dictionaries, no statistics.
@@ -136,25 +151,30 @@ class _Split:
             self._flush()
         self._writer.close()
 
-    def add(self, texts: tuple[str, ...]) -> None:
+    def add(self, cells: tuple[Cell, ...]) -> None:
         """Take one row."""
-        if len(texts) != len(self.columns):
-            raise ValueError(f"{self.name}: a row of {len(texts)} texts for the columns {self.columns}")
-        if not self.keep_blank and not any(text and not text.isspace() for text in texts):
+        if len(cells) != len(self.columns):
+            raise ValueError(f"{self.name}: a row of {len(cells)} texts for the columns {self.columns}")
+        if not self.keep_blank and not any(cell and not (isinstance(cell, str) and cell.isspace()) for cell in cells):
             self.blank_rows += 1
             return
-        encoded = [self._utf8(column, text) for column, text in zip(self.columns, texts, strict=True)]
+        parts = [(column, part) for column, cell in zip(self.columns, cells, strict=True) for part in _parts(cell)]
+        encoded = [part if isinstance(part, bytes) else self._utf8(column, part) for column, part in parts]
         # 0xFF occurs in no UTF-8 text, so that it keeps the columns of a row apart.
         self._remember(WHOLE, b"\xff".join(encoded))
-        for column, text in zip(self.columns, encoded, strict=True) if len(encoded) > 1 else ():
-            self._remember(column, text)
+        owners = [column for column, _ in parts]
+        for column in self.columns if len(self.columns) > 1 else ():
+            self._remember(
+                column, b"\xff".join(part for owner, part in zip(owners, encoded, strict=True) if owner == column)
+            )
+        texts = [part for _, part in parts if isinstance(part, str)]
         characters = sum(map(len, texts)) + len(texts)
         self.rows += 1
         self.characters += characters
         self.bytes += sum(map(len, encoded)) + len(encoded)
-        self._group.append(texts)
-        self._group_characters += characters
-        if len(self._group) >= GROUP_ROWS or self._group_characters >= GROUP_CHARACTERS:
+        self._group.append(cells)
+        self._group_size += characters + sum(len(cell) for cell in cells if isinstance(cell, bytes))
+        if len(self._group) >= GROUP_ROWS or self._group_size >= GROUP_CHARACTERS:
             self._flush()
 
     def summary(self) -> dict[str, Any]:
@@ -186,4 +206,8 @@ class _Split:
         if self._group:
             columns = [list(column) for column in zip(*self._group, strict=True)]
             self._writer.write_table(pa.table(columns, schema=self.schema))
-            self._group, self._group_characters = [], 0
+            self._group, self._group_size = [], 0
+
+
+def _parts(cell: Cell) -> tuple[str | bytes, ...]:
+    return cell if isinstance(cell, tuple) else (cell,)

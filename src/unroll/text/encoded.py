@@ -1,6 +1,6 @@
 """Encoded datasets: flat ids with offsets in memory-mapped files, and the raw text beside them.
 
-N rows, each its ids and EOS.
+N rows, each its ids and EOS. I images, of which each row belongs to one.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from unroll.files import damaged, read_json
 from unroll.text.corpus import parquet_damage_told
 
 MANIFEST, RAW, SPELLED = "manifest.json", "raw.parquet", ".spelled"
+IMAGES, IMAGE_OF, RAW_IMAGES = "image.npy", "target.image.npy", "images.parquet"
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,20 @@ class Spellings:
 
 
 @dataclass(frozen=True)
+class EncodedImages:
+    """Images (I, H, W, 3) as bytes, or features (I, P, D) in float32; and the image of each row (N,)."""
+
+    arrays: NDArray[Any]
+    of_row: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class EncodedSplit:
-    """The fields of a split by name, and the file with its raw text."""
+    """The fields of a split by name, the file with its raw text, and its images if its rows are captions."""
 
     fields: dict[str, EncodedField]
     raw: Path
+    images: EncodedImages | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.fields.values())).lengths)
@@ -85,6 +95,13 @@ class EncodedDataset:
             texts: list[str] = pq.read_table(path, columns=[field]).column(0).to_pylist()
         return texts
 
+    def raw_images(self, split: str) -> list[tuple[bytes, list[str]]]:
+        """The images of the test split as their files had them, each with its uncut captions."""
+        path = self.folder / split / RAW_IMAGES
+        with parquet_damage_told(path):
+            table = pq.read_table(path, columns=["image", "target"])
+        return list(zip(table.column("image").to_pylist(), table.column("target").to_pylist(), strict=True))
+
     def epoch(self, order: np.random.Generator) -> EncodedSplit:
         """The training split as one epoch reads it; `order` decides what is random about it: here, nothing."""
         return self.train
@@ -94,7 +111,9 @@ class EncodedDataset:
         known = {field: stated["size"] for field, stated in self.manifest["fields"].items()}
         known |= {field: known[field] + len(spelled) for field, spelled in self.spellings.items()}
         fields = {field: _open_field(folder, field, ids) for field, ids in known.items()}
-        return EncodedSplit(fields, folder / RAW)
+        rows = len(next(iter(fields.values())).lengths)
+        images = _open_images(folder, self.manifest["images"]["shape"], rows) if "images" in self.manifest else None
+        return EncodedSplit(fields, folder / RAW, images)
 
 
 def _open_spellings(folder: Path, field: str, first: int) -> Spellings:
@@ -114,6 +133,16 @@ def _open_field(folder: Path, field: str, known: int) -> EncodedField:
         raise damaged(offsets_path, f"its rows are not those of {len(found.ids)} ids")
     if found.lengths.shape != sizes.shape or (found.lengths < 1).any() or (found.lengths > sizes).any():
         raise damaged(lengths_path, f"its lengths are not those of {len(sizes)} rows")
+    return found
+
+
+def _open_images(folder: Path, shape: list[int], rows: int) -> EncodedImages:
+    """The images of a split, each of one `shape`; `UserError` naming the file that is damaged."""
+    found = EncodedImages(_map(folder / IMAGES), _map(folder / IMAGE_OF))
+    if list(found.arrays.shape[1:]) != shape:
+        raise damaged(folder / IMAGES, f"its images are {found.arrays.shape[1:]}, where the manifest says {shape}")
+    if found.of_row.shape != (rows,) or found.of_row.min() < 0 or found.of_row.max() >= len(found.arrays):
+        raise damaged(folder / IMAGE_OF, f"it does not name one of {len(found.arrays)} images for each of {rows} rows")
     return found
 
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -21,6 +22,7 @@ from unroll.errors import UserError
 from unroll.files import read_json, sha256, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
+from unroll.text.image_encoding import copy_images, encode_images
 from unroll.text.report import FieldCounts
 from unroll.text.settings import DatasetSettings
 from unroll.text.specials import EOS
@@ -58,7 +60,20 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         }
         manifest = {"dataset": name, "corpus": settings.corpus, "licence": licence}
         manifest |= {"max_length": settings.max_length, "fields": fields, "splits": splits}
+        if settings.image is not None:
+            manifest["images"] = _encode_images(raw, settings, part)
         write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
+
+
+def _encode_images(raw: Path, settings: DatasetSettings, folder: Path) -> dict[str, Any]:
+    """Write the images of all splits; what the manifest says of them."""
+    assert settings.image is not None
+    columns = settings.column("image"), settings.column("target")
+    shapes = [encode_images(raw, split, *columns, settings.image, folder / split) for split in WRITTEN_SPLITS]
+    if shapes[0] != shapes[1]:
+        raise UserError(f"{raw}: images of train are {shapes[0]}, of valid {shapes[1]}; all should be of one shape")
+    copy_images(raw / "test.parquet", *columns, folder / "test")
+    return {"unit": settings.image.unit, "shape": list(shapes[0])}
 
 
 def _described(vocabulary: Vocabulary, stem: str) -> dict[str, Any]:
@@ -176,7 +191,12 @@ def _copy_raw(source: Path, columns: dict[str, str], path: Path) -> None:
     ):
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=sorted(set(columns.values())))
-            writer.write_table(pa.table([table.column(name) for name in columns.values()], schema=schema))
+            writer.write_table(pa.table([_flat(table.column(name)) for name in columns.values()], schema=schema))
+
+
+def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A row a text, also where a row has several."""
+    return pc.list_flatten(column) if pa.types.is_list(column.type) else column
 
 
 def _report(

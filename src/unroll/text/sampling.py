@@ -49,7 +49,7 @@ class SampledDataset(EncodedDataset):
             vocabulary = self._vocabularies[name]
             if isinstance(vocabulary, SubwordVocabulary):
                 fields[name] = self._draw(name, vocabulary, order)
-        return EncodedSplit(fields, self.train.raw)
+        return EncodedSplit(fields, self.train.raw, self.train.images)
 
     def _draw(self, field: str, vocabulary: SubwordVocabulary, order: np.random.Generator) -> EncodedField:
         kind = self.train.fields[field].ids.dtype

@@ -29,7 +29,7 @@ COLUMNS = {
     "metrics": {
         "test/bits_per_char": 130,
         "test/word_perplexity": 150,
-        **{f"test/{key}": 100 for key in ("bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL")},
+        **{f"test/{key}": 100 for key in ("cider", "bleu4", "bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL")},
         "cost/parameters": 120,
     },
 }
@@ -52,6 +52,7 @@ def _flat(tree: Mapping[str, Any], separator: str, prefix: str = "") -> Iterator
 def run_params(settings: Settings, bundle: Mapping[str, Any]) -> dict[str, str]:
     """All settings of the run by their YAML path, and what its data is; longer ones than MLflow takes are cut."""
     data = {"corpus": bundle["corpus"], "max_length": bundle["max_length"], **bundle["fields"]}
+    data |= {"image": bundle["images"]} if "images" in bundle else {}
     stated = dict(_flat({**settings.model_dump(mode="json"), "data": data}, "."))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in stated.items()}
     return {key: text if len(text) <= LONGEST_PARAM else text[: LONGEST_PARAM - 1] + "…" for key, text in texts.items()}

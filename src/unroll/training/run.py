@@ -71,6 +71,7 @@ def train_run(
         "licence": data.manifest["licence"],
         "max_length": data.manifest["max_length"],
         "fields": data.manifest["fields"],
+        **({"images": data.manifest["images"]} if "images" in data.manifest else {}),
         "data_sha256": data.manifest["sha256"],
         "settings": run.model_dump(mode="json"),
         "cost": {

@@ -25,10 +25,11 @@ class DecoderState(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """An encoded source with the keys of each attention of the decoder."""
+    """An encoded source with the keys of each attention of the decoder, and what is added to the first input if any."""
 
     source: Source
     keys: tuple[Keys, ...]
+    first_BE: Tensor | None = None
 
 
 class Decoded(NamedTuple):
@@ -60,9 +61,11 @@ class Decoder(nn.Module):
     With `input_feeding` the bottom layer reads beside the token what the output layer has read at the step before
     (Luong et al., 2015), or in `attend: first` the context of the step before (Wu et al., 2016); without, training
     computes all target positions of a layer at once.
+
+    Unless it `attends` it knows of the source what its first state and first input tell, and has weights of zero.
     """
 
-    def __init__(self, settings: Seq2SeqSettings) -> None:
+    def __init__(self, settings: Seq2SeqSettings, attends: bool = True) -> None:
         super().__init__()
         hidden, layers = settings.hidden, settings.decoder_layers
         self.rates = settings.dropout
@@ -70,16 +73,23 @@ class Decoder(nn.Module):
         self.residual_from = settings.residual_from or layers + 1
         width = settings.embedding if settings.tied else hidden
         self.fed = 0 if not settings.input_feeding else hidden if self.attend == "first" else width
-        above = hidden if self.attend == "top" else 2 * hidden
+        above = 2 * hidden if attends and self.attend != "top" else hidden
         sizes = [settings.embedding + self.fed, *[above] * (layers - 1)]
         self.layers = nn.ModuleList(Layer(make_cell(settings, size, hidden), settings.dropout) for size in sizes)
         self.places = {"every": range(layers), "first": range(1), "top": range(layers - 1, layers)}[self.attend]
+        self.places = self.places if attends else range(0)
         self.attentions = nn.ModuleList(make_attention(settings) for _ in self.places)
-        self.combine = nn.Linear(2 * hidden, width)
+        self.combine = nn.Linear(2 * hidden if attends else hidden, width)
 
     def memory(self, source: Source) -> Memory:
         """An encoded source, ready to be looked at."""
         return Memory(source, tuple(attention.project(source) for attention in self.attentions))  # type: ignore[operator]
+
+    def first_states(self, h_BX: Tensor) -> StackState:
+        """States of the layers whose hidden parts, side by side, are (B, layers H); their other parts are zero."""
+        parts = len(self.layers[0].cell.widths())  # type: ignore[union-attr, operator]
+        hidden = h_BX.chunk(len(self.layers), dim=-1)
+        return tuple((h_BH, *[torch.zeros_like(h_BH)] * (parts - 1)) for h_BH in hidden)
 
     def start(self, layers: StackState, source: Source) -> DecoderState:
         """The state before the first step: nothing has been looked at or fed back yet."""
@@ -156,6 +166,8 @@ class Decoder(nn.Module):
         return y.view(*x_BTI.shape[:2], -1)
 
     def _read(self, y: Tensor, context: Tensor | None, weights: Tensor | None, going: _Pass) -> tuple[Tensor, Tensor]:
-        assert context is not None and weights is not None
-        both = going.dropout.units(torch.cat([y, context], dim=-1), self.rates.between, "combine")
+        if weights is None:
+            weights = y.new_zeros(()).expand(*y.shape[:2], going.memory.source.mask_BS.shape[1])
+        both = y if context is None else torch.cat([y, context], dim=-1)
+        both = going.dropout.units(both, self.rates.between, "combine")
         return going.dropout.units(torch.tanh(self.combine(both)), self.rates.output, "output"), weights

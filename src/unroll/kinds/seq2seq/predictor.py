@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_map
 
 from unroll.errors import UserError
 from unroll.kinds.bundle import Bundle, put_weights
+from unroll.kinds.seq2seq.conditional import ConditionalModel
 from unroll.kinds.seq2seq.decoder import Memory
 from unroll.kinds.seq2seq.hypotheses import Found
 from unroll.kinds.seq2seq.network import Seq2Seq
@@ -190,7 +191,7 @@ class PairPredictor:
     def begin(self, ids_BS: Tensor, lengths_B: Tensor, mask_BS: Tensor) -> tuple[Stepper, State]:
         """A decoder over encoded sources, and its state before the first step; `lengths_B` lies on the CPU."""
         memory, state = self.network.encode(ids_BS, lengths_B, mask_BS, packed=False)
-        return _Decoding(self.network, memory), state
+        return Decoding(self.network, memory), state
 
     def _readable(self, found: Found, row: _Source, settings: DecodeSettings) -> Hypothesis:
         weights_TS = found.weights_TS[:, : len(row.ids)].double().cpu().numpy()
@@ -206,10 +207,10 @@ class PairPredictor:
         return Hypothesis(text, found.score, found.log_probability, tokens, weights_TS, found.tokens)
 
 
-class _Decoding:
+class Decoding:
     """The decoder as the search sees it."""
 
-    def __init__(self, network: Seq2Seq, memory: Memory) -> None:
+    def __init__(self, network: ConditionalModel, memory: Memory) -> None:
         self.network, self.memory = network, memory
 
     def __call__(self, ids_BK: Tensor, state: State) -> tuple[Tensor, State, Tensor]:

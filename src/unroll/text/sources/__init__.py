@@ -10,16 +10,18 @@ from unroll.errors import UserError
 from unroll.mistakes import did_you_mean
 from unroll.settings import choice
 from unroll.text.corpus import Corpus
-from unroll.text.sources import docstrings, files, hub, phrasebook, url
+from unroll.text.sources import docstrings, files, hub, images, phrasebook, scenes, url
 
-SOURCES = ("docstrings", "phrasebook", "files", "url", "hub")
+SOURCES = ("docstrings", "phrasebook", "files", "url", "hub", "scenes", "images")
 
 AnyCorpus = Annotated[
     Annotated[docstrings.CorpusSettings, Tag("docstrings")]
     | Annotated[phrasebook.CorpusSettings, Tag("phrasebook")]
     | Annotated[files.CorpusSettings, Tag("files")]
     | Annotated[url.CorpusSettings, Tag("url")]
-    | Annotated[hub.CorpusSettings, Tag("hub")],
+    | Annotated[hub.CorpusSettings, Tag("hub")]
+    | Annotated[scenes.CorpusSettings, Tag("scenes")]
+    | Annotated[images.CorpusSettings, Tag("images")],
     choice("source", *SOURCES),
 ]
 

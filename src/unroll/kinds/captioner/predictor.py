@@ -1,0 +1,95 @@
+"""A finished captioner: from images to captions.
+
+B images, K hypotheses each, S positions of an image, T target time.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unroll.errors import UserError
+from unroll.kinds.bundle import Bundle, put_weights
+from unroll.kinds.captioner.network import Captioner
+from unroll.kinds.captioner.settings import CaptionDecodeSettings, CaptionerSettings
+from unroll.kinds.seq2seq.hypotheses import Found
+from unroll.kinds.seq2seq.predictor import Decoding, Hypothesis, batches, random_numbers
+from unroll.kinds.seq2seq.search import Sentences, find_hypotheses
+from unroll.text.image_encoding import read_array
+from unroll.text.settings import FeatureField, PixelField
+from unroll.text.vocabulary import Vocabulary
+
+IMAGES = 256  # encoded side by side at most
+
+
+class CaptionPredictor:
+    """Says what images show; an image's caption does not depend on the others."""
+
+    task = "captions"
+
+    def __init__(self, network: Captioner, target: Vocabulary, images: Mapping[str, Any], device: torch.device) -> None:
+        self.network = network.eval()
+        self.target = target
+        self.images = images
+        self.device = device
+
+    @property
+    def attends(self) -> bool:
+        """Whether captions come with where they looked."""
+        return self.network.way == "attention"
+
+    def read(self, data: bytes, name: str) -> NDArray[Any]:
+        """A file's bytes as the network reads them; `UserError` naming `name` if they are no image, or no features."""
+        shape = tuple(self.images["shape"])
+        pixels = self.images["unit"] == "pixels"
+        field = PixelField(unit="pixels", edge=shape[0]) if pixels else FeatureField(unit="features")
+        array = read_array(data, field, name)
+        if array.shape != shape:
+            raise UserError(f"{name}: features {array.shape}, where the model was trained on {shape}")
+        return array
+
+    def decode(self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings) -> list[Hypothesis]:
+        """The best caption of each image, in order."""
+        return [best for best, *_ in self.decode_nbest(images, settings, 1)]
+
+    def decode_nbest(
+        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, count: int | None = None
+    ) -> list[list[Hypothesis]]:
+        """The best `count` captions of each image, the best first; a beam has `settings.beam` at most, the default."""
+        count = settings.beam if count is None else count
+        positions = self.network.encoder.positions if self.attends else 1
+        found: list[list[Hypothesis]] = []
+        for batch in batches([positions] * len(images), max(settings.beam, count), len(self.target)):
+            for first in range(batch.start, batch.stop, IMAGES):
+                places = range(first, min(first + IMAGES, batch.stop))
+                several = self._search([images[n] for n in places], list(places), settings, count)
+                found += [[self._readable(one) for one in hypotheses] for hypotheses in several]
+        return found
+
+    @torch.inference_mode()
+    def _search(
+        self, images: list[NDArray[Any]], places: list[int], settings: CaptionDecodeSettings, count: int
+    ) -> list[list[Found]]:
+        memory, state = self.network.encode(torch.from_numpy(np.stack(images)).to(self.device))
+        limits_B = torch.full((len(images),), max(settings.min_length, settings.max_length))
+        random_BKT = None
+        if settings.sample is not None:
+            random_BKT = random_numbers(settings.sample.seed, places, count, limits_B)
+        sentences = Sentences(memory.source.mask_BS, limits_B, random_BKT)
+        return find_hypotheses(Decoding(self.network, memory), state, sentences, settings, count)
+
+    def _readable(self, found: Found) -> Hypothesis:
+        weights_TS = found.weights_TS.double().cpu().numpy()
+        tokens = self.target.tokens(found.tokens)
+        text = self.target.decode(found.tokens)
+        return Hypothesis(text, found.score, found.log_probability, tokens, weights_TS, found.tokens)
+
+
+def load(bundle: Bundle, device: torch.device) -> CaptionPredictor:
+    """The predictor of a bundle whose kind is `captioner`."""
+    target, images = bundle.vocabularies["target"], bundle.info["images"]
+    network = Captioner(CaptionerSettings(**bundle.info["settings"]["model"]), images, len(target))
+    put_weights(network, bundle.weights)
+    return CaptionPredictor(network.to(device), target, images, device)
