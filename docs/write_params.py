@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
+from unroll.evaluation.settings import CaptionEvaluation, LanguageModelEvaluation, PairEvaluation
+from unroll.kinds.captioner.settings import CaptionerBatches, CaptionerSettings
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
@@ -16,13 +17,15 @@ from unroll.settings import Settings, inside
 from unroll.text.settings import (
     CharField,
     DatasetSettings,
+    FeatureField,
     HybridField,
+    PixelField,
     SharedField,
     SubwordField,
     SyllableField,
     WordField,
 )
-from unroll.text.sources import docstrings, files, hub, phrasebook, url
+from unroll.text.sources import docstrings, files, hub, images, phrasebook, scenes, url
 from unroll.training.settings import TrainSettings
 
 PAGE = Path(__file__).parent / "params.md"
@@ -178,6 +181,8 @@ SECTIONS: tuple[Section, ...] = (
     ("### source: hub", "", hub.CorpusSettings, HUB),
     ("### source: docstrings", "", docstrings.CorpusSettings, DOCSTRINGS),
     ("### source: phrasebook", "", phrasebook.CorpusSettings, PHRASEBOOK),
+    ("### source: scenes", "", scenes.CorpusSettings, ""),
+    ("### source: images", "", images.CorpusSettings, ""),
     ("## datasets.NAME", "", DatasetSettings, DATASETS),
     (
         "## datasets.NAME.fields.FIELD",
@@ -190,6 +195,8 @@ SECTIONS: tuple[Section, ...] = (
     ("### unit: subword", "", SubwordField, ""),
     ("### unit: syllable", "", SyllableField, ""),
     ("### unit: hybrid", "", HybridField, ""),
+    ("### unit: pixels", "", PixelField, ""),
+    ("### unit: features", "", FeatureField, ""),
     ("### share", "", SharedField, ""),
     (
         "## runs.NAME",
@@ -201,12 +208,20 @@ SECTIONS: tuple[Section, ...] = (
     ("### model, kind: language_model", "", LanguageModelSettings, LANGUAGE_MODELS),
     ("### model, kind: seq2seq", "", Seq2SeqSettings, SEQ2SEQ),
     ("### model, kind: ngram", "", NgramSettings, NGRAM),
-    ("### train, kind: language_model and seq2seq", "How weights are updated, and how long.", TrainSettings, ""),
+    ("### model, kind: captioner", "", CaptionerSettings, ""),
+    (
+        "### train, kind: language_model, seq2seq and captioner",
+        "How weights are updated, and how long.",
+        TrainSettings,
+        "",
+    ),
     ("### train, kind: language_model", "Beside those:", LanguageModelBatches, ""),
     ("### train, kind: seq2seq", "Beside those:", Seq2SeqBatches, ""),
+    ("### train, kind: captioner", "Beside those:", CaptionerBatches, ""),
     ("### train, kind: ngram", "Nothing else:", NgramTraining, ""),
     ("### evaluate, kind: language_model and ngram", "", LanguageModelEvaluation, ""),
     ("### evaluate, kind: seq2seq", "", PairEvaluation, ""),
+    ("### evaluate, kind: captioner", "", CaptionEvaluation, ""),
     (
         "## combinations.NAME",
         "Finished runs as one: with `metric` in `evaluate` encoder-decoders, else language models.",
