@@ -81,7 +81,7 @@ def repro(
 
 
 def chains_of(params: "Params") -> dict[str, Chain]:
-    """The chains of dvc.yaml's stages: one a corpus, a dataset and a run, each by its path in params.yaml."""
+    """The chains of dvc.yaml's stages: one an entry of params.yaml, each by its path there."""
     from unroll.kinds import SCRATCH
 
     chains = {SCRATCH: Chain((SCRATCH,))}
@@ -95,6 +95,9 @@ def chains_of(params: "Params") -> dict[str, Chain]:
         start = SCRATCH if run.init == SCRATCH else f"runs.{run.init}"
         stages = (f"train@{name}", f"evaluate@{name}", f"track@{name}")
         chains[f"runs.{name}"] = Chain(stages, frozenset({f"datasets.{run.dataset}", start}))
+    trained = frozenset(f"runs.{name}" for name in params.runs)  # a combination depends on the folder of all models
+    for name in params.combinations:
+        chains[f"combinations.{name}"] = Chain((f"combine@{name}", f"track_combination@{name}"), trained)
     return chains
 
 

@@ -107,7 +107,8 @@ def _failures(info: Mapping[str, Any], found: Results | None) -> Iterator[str]:
     for section, name in BUCKETS.items():
         yield from _worst(found.metrics.get(section, {}), name, test)
     repeated = {name: group.get("repetition") for name, group in found.metrics.get("fluency", {}).items()}
-    if None not in (written := repeated.get("generated"), real := repeated.get("real")):
+    written, real = repeated.get("generated"), repeated.get("real")
+    if written is not None and real is not None:
         shares = f"{100 * written:.1f}% of the 4-grams of words; in real text {100 * real:.1f}%"
         yield f"- Of what it writes, it has written before in the same text {shares}."
     for name, figures in found.metrics.get("baseline", {}).items():
