@@ -61,7 +61,7 @@ def repro(
     params = load()
     jobs = jobs or max(1, _cores() // params.compute.threads)
     environment = _environment()
-    status = _status(environment)
+    status = changed_stages()
     if not status:
         print("Nothing has changed: all results are up to date.")
         return
@@ -78,6 +78,16 @@ def repro(
             print(f"{len(stale)} parts to run, {jobs} side by side: {', '.join(map(_label, stale))}", flush=True)
             code = _side_by_side(stale, jobs, children, environment)
     raise SystemExit(128 + children.stopped_by if children.stopped_by else code)
+
+
+def changed_stages() -> dict[str, Any]:
+    """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
+    command = [*DVC, "status", "--json"]
+    done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 def chains_of(params: "Params") -> dict[str, Chain]:
@@ -169,16 +179,6 @@ def _report(failed: Iterable[str], skipped: Iterable[str], last_lines: Mapping[s
             print(f"  {line}", file=sys.stderr)
     if waiting := ", ".join(skipped):
         print(f"\nnot run, since they need what failed: {waiting}", file=sys.stderr)
-
-
-def _status(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
-    command = [*DVC, "status", "--json"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def _environment() -> dict[str, str]:
