@@ -29,7 +29,7 @@ def script(stage: str) -> Path:
     return ROOT / "pipeline" / f"{stage}.py"
 
 
-@pytest.mark.parametrize("stage", ["vocab", "encode", "track", "compare"])
+@pytest.mark.parametrize("stage", ["vocab", "encode", "track", "track_combination", "compare"])
 def test_a_stage_lists_the_code_it_imports(stage):
     assert code_listed(stage) == relative(dependencies(script(stage)))
 
@@ -100,7 +100,7 @@ def test_tracking_is_imported_by_its_stage_alone():
         if PACKAGE / "tracking" not in path.parents
         and any(PACKAGE / "tracking" in file.parents for file in imported_files(path))
     }
-    assert importers <= {"pipeline/track.py", "src/unroll/cli/ui.py"}
+    assert importers <= {"pipeline/track.py", "pipeline/track_combination.py", "src/unroll/cli/ui.py"}
 
 
 def imported_packages(path: Path) -> set[str]:

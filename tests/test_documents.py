@@ -30,8 +30,8 @@ def commands(program: str) -> list[list[str]]:
         lines = [line for block in re.findall(r"^```sh\n(.*?)^```", text, SPANNING) for line in block.splitlines()]
         for line in lines + re.findall(rf"`({program} [^`]+)`", text):
             for part in re.split(r" && | \| |; | [<>] ", line):
-                first, *rest = shlex.split(part, comments=True) or [""]
-                found |= {tuple(rest)} if first == program else set()
+                if part.split()[:1] == [program]:
+                    found.add(tuple(shlex.split(part, comments=True)[1:]))
     return sorted(map(list, found))
 
 

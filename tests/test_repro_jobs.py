@@ -19,7 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from unroll.cli.repro import AFTER_ALL, _labelled, _seconds, _worth_reading, chains_of, stale_chains
-from unroll.params import Params
+from unroll.params import Combination, Params
 
 ROOT = Path(__file__).parent.parent
 CORPUS = {"source": "files", "train": "a.txt", "split": {"valid": 0.1, "test": 0.1}}
@@ -253,7 +253,10 @@ def test_a_signal_ends_all_of_it(untouched, tmp_path, number, jobs):
 def test_every_stage_of_the_pipeline_is_in_a_chain():
     """A new stage of dvc.yaml belongs into a chain, or to what runs when all chains are done."""
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    chains = chains_of(Params.model_validate(PARAMS))
+    params = Params.model_validate(PARAMS)
+    both = {"both": Combination.model_construct(dataset="d", runs=list(params.runs))}
+    chains = chains_of(params.model_copy(update={"combinations": both}))
+    assert chains["combinations.both"].needs == {f"runs.{name}" for name in params.runs}
     known = {name.partition("@")[0] for chain in chains.values() for name in chain.stages}
     assert known.union(AFTER_ALL) == set(stages)
 

@@ -8,13 +8,19 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import mlflow.pyfunc
 import pytest
+import torch
+from builders import text_dataset
 from mlflow import MlflowClient
 
 from unroll.errors import UserError
 from unroll.evaluation.tables import MEASURES
+from unroll.kinds.bundle import weights_of, write_bundle
+from unroll.kinds.combination.settings import CombinationSettings
+from unroll.kinds.language_model.network import LanguageModel
 from unroll.params import LanguageModelRun
-from unroll.tracking.run import track_run
+from unroll.tracking.run import track_combination, track_run
 from unroll.tracking.store import VIEW_TAG, open_store, project_root, tracking_uri
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +43,7 @@ step,time,seconds,tokens_per_second,peak_ram_bytes
 20,1700000005,5,300,2000
 """
 METRICS = {
-    "test": {"perplexity": 20.5, "bits_per_char": 2.25, "unit": "char", "context": "stream"},
+    "test": {"perplexity": 20.5, "bits_per_char": 2.25, "texts": 6, "chars": 90, "unit": "char", "context": "stream"},
     "fluency": {"generated": {"distinct_2": 0.5}},
     "cost": {"parameters": 1234, "steps": 20, "model_bytes": 5000},
 }
@@ -48,37 +54,45 @@ def settings(**changes) -> LanguageModelRun:
     return LanguageModelRun.model_validate({**SETTINGS, **changes})
 
 
+MANIFEST = {
+    "dataset": "tiny-char",
+    "corpus": "tiny",
+    "licence": "CC0",
+    "max_length": 30,
+    "sha256": "ab" * 32,
+    "splits": {"train": {"rows": 60}},
+}
+FIELDS = {"text": {"unit": "char", "vocabulary": "text", "size": 20}}
+
+
 class Project:
     """A folder as the pipeline leaves it after evaluating the run `tiny`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.model, self.results, self.data = folder / "models", folder / "results", folder / "encoded"
-        for path in (self.model, self.results / "figures", self.data):
+        for path in (self.results / "figures", self.data):
             path.mkdir(parents=True)
+        texts = text_dataset(folder / "texts", ["a short text", "the other text"], {"unit": "char"})
+        torch.manual_seed(1)
+        network = LanguageModel(settings().model, len(texts.vocabularies["text"]))
         bundle = {
             "run": "tiny",
             "kind": "language_model",
-            "task": "language_model",
             "fingerprint": "0123456789abcdef",
             "seed": 3,
-            "dataset": "tiny-char",
-            "init": "scratch",
-            "corpus": "tiny",
-            "licence": "CC0",
-            "max_length": 30,
-            "fields": {"text": {"unit": "char", "vocabulary": "text", "size": 40}},
+            **{key: MANIFEST[key] for key in ("dataset", "corpus", "licence", "max_length")},
+            "fields": FIELDS,
             "settings": settings().model_dump(mode="json"),
             "cost": {"parameters": 1234, "steps": 20},
         }
-        (self.model / "bundle.json").write_text(json.dumps(bundle))
+        write_bundle(self.model, bundle, weights_of(network), folder / "texts" / "vocab")
         (self.results / "history.csv").write_text(HISTORY)
         (self.results / "timing.csv").write_text(TIMING)
         (self.results / "metrics.json").write_text(json.dumps(METRICS))
         (self.results / "samples.md").write_text("# Samples\n")
         (self.results / "figures" / "learning_curve.png").write_bytes(b"a picture")
-        manifest = {"dataset": "tiny-char", "sha256": "ab" * 32, "splits": {"train": {"rows": 60}}}
-        (self.data / "manifest.json").write_text(json.dumps(manifest))
+        (self.data / "manifest.json").write_text(json.dumps({**MANIFEST, "fields": FIELDS}))
         (self.data / "report.json").write_text("{}")
 
     def track(self, **changes):
@@ -188,6 +202,53 @@ def test_everything_is_logged(project):
     }
 
 
+def test_the_model_is_logged_and_registered_under_the_name_of_the_run(project):
+    tracked = project.track()
+    client = MlflowClient(tracking_uri())
+    (version,) = client.search_model_versions("name = 'tiny'")
+    assert version.run_id == tracked.run_id
+    (output,) = client.get_run(tracked.run_id).outputs.model_outputs
+    logged = client.get_logged_model(output.model_id)
+    assert (logged.name, logged.status, logged.source_run_id) == ("tiny", "READY", tracked.run_id)
+    assert {metric.key: metric.value for metric in logged.metrics}["test/perplexity"] == 20.5
+    model = mlflow.pyfunc.load_model(version.source)
+    assert "prompt" in str(model.metadata.signature.inputs)
+    (scored,) = model.predict([{"text": "a text"}])
+    assert scored["chars"] == 7
+
+
+def test_a_model_follows_its_run(project, tmp_path, monkeypatch):
+    """Replaced with it, and found again where the project is moved to."""
+    project.track()
+    (project.results / "metrics.json").write_text(json.dumps({**METRICS, "test": {**METRICS["test"], "texts": 7}}))
+    second = project.track()
+    moved = tmp_path / "else where"
+    project.folder.rename(moved)
+    monkeypatch.setenv("DVC_ROOT", str(moved))
+    with open_store() as (client, experiment):
+        (version,) = client.search_model_versions("name = 'tiny'")
+        assert version.run_id == second.run_id
+        assert len(client.search_logged_models([experiment])) == 1
+        assert mlflow.pyfunc.load_model(client.get_model_version_download_uri("tiny", version.version))
+
+
+def test_a_combination_is_logged_like_a_run_that_was_not_trained(project):
+    for name in ("history.csv", "timing.csv"):
+        (project.results / name).unlink()
+    settings = CombinationSettings(dataset="tiny-char", runs=["tiny", "other"])
+    first = track_combination("both", settings, [project.model] * 2, project.results, project.data)
+    times, series, params, tags, inputs, artifacts = before = project.snapshot(first.run_id)
+    assert times[0] == "FINISHED" and times[1] == times[2]
+    assert series["test/perplexity"] == [(0, times[1], 20.5)]
+    assert params["runs"] == '["tiny", "other"]' and params["data.corpus"] == "tiny"
+    assert tags["kind"] == "combination"
+    assert "A combination of `tiny`, `tiny` on the data set `tiny-char`" in tags["mlflow.note.content"]
+    assert {"metrics.json", "samples.md", "figures/learning_curve.png"} <= artifacts
+    assert inputs == [("tiny-char", "abababab")]
+    assert track_combination("both", settings, [project.model] * 2, project.results, project.data) == first
+    assert project.snapshot(first.run_id) == before
+
+
 def test_logging_again_changes_nothing(project):
     first = project.track()
     before = project.snapshot(first.run_id)
@@ -209,7 +270,9 @@ def test_a_run_whose_logging_broke_off_is_completed(project, monkeypatch):
 
 def test_other_results_of_the_same_fingerprint_replace_the_run(project):
     first = project.track()
-    (project.results / "metrics.json").write_text(json.dumps({**METRICS, "test": {"perplexity": 19.0}}))
+    (project.results / "metrics.json").write_text(
+        json.dumps({**METRICS, "test": {**METRICS["test"], "perplexity": 19.0}})
+    )
     second = project.track()
     (run,) = project.runs()
     assert run.info.run_id == second.run_id != first.run_id

@@ -5,13 +5,15 @@ import typer
 from unroll import errors
 from unroll.cli.caption import caption
 from unroll.cli.export import export
+from unroll.cli.new_run import new_run
 from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
 from unroll.cli.repro import repro
+from unroll.cli.runs import runs
 from unroll.cli.text import evaluate, generate, score
 from unroll.cli.ui import ui
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def unroll() -> None:
     """
 
 
-for command in (check, repro, generate, score, caption, evaluate, compare, export, ui):
+for command in (check, runs, new_run, repro, generate, score, caption, evaluate, compare, export, ui):
     app.command()(command)
 app.command("translate", help=TRANSLATE)(decode)
 app.command("summarize", help=SUMMARIZE)(decode)

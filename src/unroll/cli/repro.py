@@ -62,7 +62,7 @@ def repro(
     params = load()
     jobs = jobs or max(1, _cores() // params.compute.threads)
     environment = _environment()
-    status = _status(environment)
+    status = changed_stages()
     if not status:
         print("Nothing has changed: all results are up to date.")
         return
@@ -82,8 +82,18 @@ def repro(
     raise SystemExit(128 + children.stopped_by if children.stopped_by else code)
 
 
+def changed_stages() -> dict[str, Any]:
+    """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
+    command = [*DVC, "status", "--json"]
+    done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def chains_of(params: "Params") -> dict[str, Chain]:
-    """The chains of dvc.yaml's stages: one a corpus, a dataset and a run, each by its path in params.yaml."""
+    """The chains of dvc.yaml's stages: one an entry of params.yaml, each by its path there."""
     from unroll.kinds import SCRATCH
 
     chains = {SCRATCH: Chain((SCRATCH,))}
@@ -97,6 +107,9 @@ def chains_of(params: "Params") -> dict[str, Chain]:
         start = SCRATCH if run.init == SCRATCH else f"runs.{run.init}"
         stages = (f"train@{name}", f"evaluate@{name}", f"track@{name}")
         chains[f"runs.{name}"] = Chain(stages, frozenset({f"datasets.{run.dataset}", start}))
+    trained = frozenset(f"runs.{name}" for name in params.runs)  # a combination depends on the folder of all models
+    for name in params.combinations:
+        chains[f"combinations.{name}"] = Chain((f"combine@{name}", f"track_combination@{name}"), trained)
     return chains
 
 
@@ -168,16 +181,6 @@ def _report(failed: Iterable[str], skipped: Iterable[str], last_lines: Mapping[s
             print(f"  {line}", file=sys.stderr)
     if waiting := ", ".join(skipped):
         print(f"\nnot run, since they need what failed: {waiting}", file=sys.stderr)
-
-
-def _status(environment: Mapping[str, str]) -> dict[str, Any]:
-    """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
-    command = [*DVC, "status", "--json"]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    if done.returncode:
-        raise SystemExit(done.returncode)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def _environment() -> dict[str, str]:

@@ -1,25 +1,36 @@
-"""One finished run in MLflow: found or created, and logged whole."""
+"""One finished run, or combination of runs, in MLflow: found or created, and logged whole."""
 
-import hashlib
 import json
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
 from unroll.errors import UserError
-from unroll.evaluation.results import read_results
+from unroll.evaluation.results import Results, read_results
 from unroll.files import read_json, sha256
 from unroll.settings import Settings
-from unroll.tracking.shown import dataset_input, description, milliseconds, run_metrics, run_params, run_tags
+from unroll.tracking.models import forget_models, log_model
+from unroll.tracking.shown import (
+    Subject,
+    combination_subject,
+    dataset_input,
+    description,
+    digest,
+    milliseconds,
+    run_metrics,
+    run_params,
+    run_subject,
+    run_tags,
+)
 from unroll.tracking.store import open_store, project_root, tracking_uri
 
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits
-LAYOUT = "2"  # of what is logged: a run logged in another one is logged anew
+LAYOUT = "3"  # of what is logged: a run logged in another one is logged anew
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Tracked:
 
 
 def track_run(name: str, settings: Settings, model: Path, results: Path, data: Path) -> Tracked:
-    """Log the finished run `name`, or log it again: then nothing is doubled.
+    """Log the finished run `name` with its model, or log it again: then nothing is doubled.
 
     `settings` is its entry of params.yaml, `model` its bundle, `results` and `data` the folders of its results and
     its encoded data. If the same fingerprint led to other results (timings, say), they replace the run that was there.
@@ -42,50 +53,61 @@ def track_run(name: str, settings: Settings, model: Path, results: Path, data: P
     found = read_results(results)
     if found is None or not found.timing or len(found.timing) != len(found.history):
         raise UserError(f"{results}: no whole results of a run: dvc repro track@{name}")
-    bundle, manifest = read_json(model / "bundle.json"), read_json(data / "manifest.json")
-    params = run_params(settings, bundle)
-    files = [results / "metrics.json", results / "samples.md", results / "history.csv", results / "timing.csv"]
+    subject = run_subject(name, settings, read_json(model / "bundle.json"), read_json(data / "manifest.json"))
+    return _track(subject, found, model, results, data)
+
+
+def track_combination(name: str, settings: Settings, bundles: Sequence[Path], results: Path, data: Path) -> Tracked:
+    """Log the combination `name` of the runs in `bundles` as `track_run` does a run, without a model of its own."""
+    found = read_results(results)
+    if found is None:
+        raise UserError(f"{results}: no results of a combination: dvc repro track_combination@{name}")
+    members = [read_json(bundle / "bundle.json") for bundle in bundles]
+    subject = combination_subject(name, settings, members, read_json(data / "manifest.json"))
+    return _track(subject, found, None, results, data)
+
+
+def _track(subject: Subject, found: Results, model: Path | None, results: Path, data: Path) -> Tracked:
+    params = run_params(subject)
+    named = [results / name for name in ("metrics.json", "samples.md", "history.csv", "timing.csv")]
+    files = [path for path in named if path.exists()]
     files += [data / "report.json", *sorted((results / "figures").iterdir())]
+    weights = [] if model is None else [model / "weights.safetensors"]
     identity = {
-        "unroll.run": name,
-        "unroll.fingerprint": _fingerprint(settings, bundle),
-        "unroll.content": _digest([LAYOUT, json.dumps(params), *map(sha256, files)]),
+        "unroll.run": subject.name,
+        "unroll.fingerprint": subject.fingerprint,
+        "unroll.content": digest([LAYOUT, json.dumps(params), *map(sha256, [*files, *weights])]),
     }
     with open_store() as (client, experiment):
-        run = _find_or_create(client, experiment, identity, found.timing)
-        tags = {**run_tags(bundle, found.metrics), "mlflow.note.content": description(name, bundle, found)}
-        _log(client, run, params, run_metrics(found), tags)
-        client.log_inputs(run, datasets=[dataset_input(manifest, data)])
+        run = _find_or_create(client, experiment, identity, found)
+        run_id = str(run.info.run_id)
+        end = milliseconds(found.timing[-1]["time"]) if found.timing else run.info.start_time
+        note = description(subject, found)
+        logged = None if model is None else log_model(client, run, subject, model, results, note)
+        tags = {**run_tags(subject, found.metrics), "mlflow.note.content": note}
+        _log(client, run_id, params, run_metrics(found, end, logged), tags)
+        client.log_inputs(run_id, datasets=[dataset_input(subject.data, data)])
         for path in files:
-            client.log_artifact(run, str(path), "figures" if path.parent.name == "figures" else None)
-        client.set_terminated(run, "FINISHED", end_time=milliseconds(found.timing[-1]["time"]))
-    return Tracked(run, experiment, identity["unroll.fingerprint"], tracking_uri())
+            client.log_artifact(run_id, str(path), "figures" if path.parent.name == "figures" else None)
+        client.set_terminated(run_id, "FINISHED", end_time=end)
+    return Tracked(run_id, experiment, subject.fingerprint, tracking_uri())
 
 
-def _fingerprint(settings: Settings, bundle: Mapping[str, Any]) -> str:
-    """That of the training, unless the run has been told since to be evaluated in another way."""
-    stated = settings.model_dump(mode="json")
-    trained = str(bundle["fingerprint"])
-    return trained if stated == bundle["settings"] else _digest([trained, json.dumps(stated, sort_keys=True)])
+def _find_or_create(client: MlflowClient, experiment: str, identity: Mapping[str, str], found: Results) -> Run:
+    """The run with these tags; one of the same fingerprint and other content is deleted, with its model.
 
-
-def _digest(parts: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _find_or_create(
-    client: MlflowClient, experiment: str, identity: Mapping[str, str], timing: Sequence[Mapping[str, float]]
-) -> str:
-    """The id of the run with these tags; one of the same fingerprint and other content is deleted."""
+    It begins when training began; what was not trained, when it is logged for the first time.
+    """
     same = " and ".join(f"tags.`{key}` = '{identity[key]}'" for key in ("unroll.run", "unroll.fingerprint"))
     for run in client.search_runs([experiment], same, ViewType.ACTIVE_ONLY):
         if run.data.tags.get("unroll.content") == identity["unroll.content"]:
-            return str(run.info.run_id)
+            return run
+        forget_models(client, run)
         client.delete_run(run.info.run_id)
-    start = milliseconds(timing[0]["time"] - timing[0]["seconds"])
-    commit = {"mlflow.source.git.commit": found} if (found := _git_commit()) else {}
-    run = client.create_run(experiment, start, {**identity, **commit}, run_name=identity["unroll.run"])
-    return str(run.info.run_id)
+    first = found.timing[0] if found.timing else {"time": time.time(), "seconds": 0.0}
+    start = milliseconds(first["time"] - first["seconds"])
+    commit = {"mlflow.source.git.commit": there} if (there := _git_commit()) else {}
+    return client.create_run(experiment, start, {**identity, **commit}, run_name=identity["unroll.run"])
 
 
 def _git_commit() -> str | None:

@@ -1,7 +1,9 @@
 """What MLflow shows of a run: params, metrics, tags, a description, its data."""
 
+import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,47 @@ COLUMNS = {
 """Tags and metrics in MLflow's table of runs, each with its width."""
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What is shown: a run, or a combination of runs."""
+
+    name: str
+    settings: Mapping[str, Any]
+    """Its entry of params.yaml."""
+    data: Mapping[str, Any]
+    """The manifest of its data set."""
+    fingerprint: str
+    kind: str
+    cell: str
+    """What stands in MLflow's column for the cell."""
+    what: str
+    """In words."""
+
+
+def run_subject(name: str, settings: Settings, bundle: Mapping[str, Any], data: Mapping[str, Any]) -> Subject:
+    """A run. Its fingerprint is that of the training, unless it has been told since to be evaluated in another way."""
+    stated = settings.model_dump(mode="json")
+    trained, kind = str(bundle["fingerprint"]), str(bundle["kind"])
+    fingerprint = trained if stated == bundle["settings"] else digest([trained, json.dumps(stated, sort_keys=True)])
+    return Subject(name, stated, data, fingerprint, kind, stated["model"].get("cell", kind), kind.replace("_", " "))
+
+
+def combination_subject(
+    name: str, settings: Settings, bundles: Sequence[Mapping[str, Any]], data: Mapping[str, Any]
+) -> Subject:
+    """A combination of the runs whose `bundles` these are."""
+    stated = settings.model_dump(mode="json")
+    members = [str(bundle["fingerprint"]) for bundle in bundles]
+    named = ", ".join(f"`{bundle['run']}`" for bundle in bundles)
+    fingerprint = digest([*members, json.dumps(stated, sort_keys=True)])
+    return Subject(name, stated, data, fingerprint, "combination", "combination", f"combination of {named}")
+
+
+def digest(parts: Sequence[str]) -> str:
+    """A short hash over some texts."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
 def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
@@ -49,17 +92,17 @@ def _flat(tree: Mapping[str, Any], separator: str, prefix: str = "") -> Iterator
             yield f"{prefix}{key}", value
 
 
-def run_params(settings: Settings, bundle: Mapping[str, Any]) -> dict[str, str]:
-    """All settings of the run by their YAML path, and what its data is; longer ones than MLflow takes are cut."""
-    data = {"corpus": bundle["corpus"], "max_length": bundle["max_length"], **bundle["fields"]}
-    data |= {"image": bundle["images"]} if "images" in bundle else {}
-    stated = dict(_flat({**settings.model_dump(mode="json"), "data": data}, "."))
+def run_params(subject: Subject) -> dict[str, str]:
+    """All settings by their YAML path, and what the data is; longer ones than MLflow takes are cut."""
+    data = {"corpus": subject.data["corpus"], "max_length": subject.data["max_length"], **subject.data["fields"]}
+    data |= {"image": subject.data["images"]} if "images" in subject.data else {}
+    stated = dict(_flat({**subject.settings, "data": data}, "."))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in stated.items()}
     return {key: text if len(text) <= LONGEST_PARAM else text[: LONGEST_PARAM - 1] + "…" for key, text in texts.items()}
 
 
-def run_metrics(found: Results) -> list[Metric]:
-    """The final figures, at the end of training, and its course at its own times.
+def run_metrics(found: Results, end: int, model: str | None = None) -> list[Metric]:
+    """The final figures, at the time `end`, as those of the logged `model` too; and the course of the training.
 
     Final figures come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step
     is drawn as bars, not as a curve of one point.
@@ -69,10 +112,9 @@ def run_metrics(found: Results) -> list[Metric]:
         values = {**timing, **row}
         at = milliseconds(timing["time"]), int(row["step"])
         points += [Metric(CURVES[key], value, *at) for key, value in values.items() if key in CURVES]
-    end = milliseconds(found.timing[-1]["time"]), 0
     final = dict(_flat({**found.metrics, "cost": found.costs()}, "/"))
-    figures = [Metric(key, final[key], *end) for key in _compared_first(final) if isinstance(final[key], int | float)]
-    return figures + points
+    numbers = {key: final[key] for key in _compared_first(final) if isinstance(final[key], int | float)}
+    return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + points
 
 
 def _compared_first(keys: Iterable[str], prefix: str = "") -> list[str]:
@@ -80,22 +122,22 @@ def _compared_first(keys: Iterable[str], prefix: str = "") -> list[str]:
     return sorted(keys, key=lambda key: f"{prefix}{key}" not in COLUMNS["metrics"])
 
 
-def run_tags(bundle: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, str]:
+def run_tags(subject: Subject, metrics: Mapping[str, Any]) -> dict[str, str]:
     """What runs are filtered and grouped by, and the figures that are text (signatures of scores)."""
-    units = dict.fromkeys(field["unit"] for field in bundle["fields"].values())
-    tags = {key: str(bundle[key]) for key in ("corpus", "dataset", "kind")}
-    model = bundle["settings"]["model"]
-    tags |= {"unit": " → ".join(units), "cell": str(model.get("cell", bundle["kind"]))}
+    units = dict.fromkeys(field["unit"] for field in subject.data["fields"].values())
+    tags = {key: str(subject.data[key]) for key in ("corpus", "dataset")}
+    tags |= {"kind": subject.kind, "unit": " → ".join(units), "cell": subject.cell}
     return tags | {key: value for key, value in _flat(metrics, "/") if isinstance(value, str)}
 
 
-def description(name: str, bundle: Mapping[str, Any], found: Results) -> str:
+def description(subject: Subject, found: Results) -> str:
     """What MLflow shows above a run, in Markdown."""
-    costs = found.costs()
-    columns = {name: found.metrics["test"], **found.metrics.get("baseline", {})}
+    costs, data = found.costs(), subject.data
+    columns = {subject.name: found.metrics["test"], **found.metrics.get("baseline", {})}
+    trained = f", trained in {costs['seconds']:,.0f} seconds" if "seconds" in costs else ""
     lines = [
-        f"A {bundle['kind'].replace('_', ' ')} on the data set `{bundle['dataset']}` of the corpus "
-        f"`{bundle['corpus']}`: {costs['parameters']:,} parameters, trained in {costs['seconds']:,.0f} seconds.",
+        f"A {subject.what} on the data set `{data['dataset']}` of the corpus `{data['corpus']}`: "
+        f"{costs['parameters']:,} parameters{trained}.",
         "",
         f"| test | {' | '.join(columns)} |",
         f"| --- |{' ---: |' * len(columns)}",
@@ -105,7 +147,7 @@ def description(name: str, bundle: Mapping[str, Any], found: Results) -> str:
         figures = [_readable(column[key]) if key in column else "" for column in columns.values()]
         lines.append(f"| {key} | {' | '.join(figures)} |")
     lines += ["", "Texts that it wrote are in `samples.md`, below Artifacts."]
-    return "\n".join([*lines, "", f"Licence of the corpus: {bundle['licence']}."])
+    return "\n".join([*lines, "", f"Licence of the corpus: {data['licence']}."])
 
 
 def _readable(figure: float) -> str:

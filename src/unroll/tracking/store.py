@@ -19,6 +19,14 @@ EXPERIMENT = "unroll"
 # A shared view of MLflow, kept as a tag of the experiment: by default its table of runs shows no figure.
 VIEW = "unroll"
 VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
+# Where the database has absolute addresses.
+ADDRESSES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 
 
 def project_root() -> Path:
@@ -80,7 +88,7 @@ def _move_artifacts(database: Path, old: str, new: str) -> None:
     """Let the absolute addresses in the database follow a project whose folder was moved or copied."""
     connection = sqlite3.connect(database)
     with connection:
-        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+        for table, column in ADDRESSES:
             connection.execute(
                 f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?",  # noqa: S608
                 (new, len(old) + 1, len(old), old),
