@@ -94,6 +94,14 @@ def test_check_of_a_right_file(folder):
     assert (done.returncode, done.stdout) == (0, "params.yaml: 1 corpus, 1 dataset, 2 runs: all well\n")
 
 
+def test_check_estimates_what_runs_take(folder):
+    done = unroll("check", "--estimate", folder=folder)
+    assert done.returncode == 0, done.stderr
+    heading, first, second = (line.split() for line in done.stdout.splitlines()[1:])
+    assert heading == ["run", "parameters", "memory", "MB", "disk", "MB", "train", "s"]
+    assert (first, second) == (["lstm-1", "?", "?", "?", "?"], ["lstm-2", "?", "?", "?", "?"])
+
+
 def test_check_tells_every_mistake_without_a_traceback(folder):
     wrong = json.loads(json.dumps(GOOD))
     wrong["runs"]["lstm-1"]["dataset"] = "tiny-chr"

@@ -11,6 +11,7 @@ from unroll.errors import UserError
 if TYPE_CHECKING:
     from unroll.evaluation.paired import Paired
     from unroll.evaluation.tables import Comparison
+    from unroll.params import Params
 
 WIDE = 160  # columns of a table that goes into a file or a pipe
 ROOMY = 110  # columns that a terminal has which shows intervals, too
@@ -18,8 +19,14 @@ ROOMY = 110  # columns that a terminal has which shows intervals, too
 
 def check(
     params: Annotated[Path, typer.Option(help="file to check")] = Path("params.yaml"),
+    estimate: Annotated[bool, typer.Option("--estimate", help="tell what each run will take, too")] = False,
 ) -> None:
-    """Tell every mistake in params.yaml at once, and what it needs that is not here: files, packages, a GPU."""
+    """Tell every mistake in params.yaml at once, and what it needs that is not here: files, packages, a GPU.
+
+    With `--estimate` also how many parameters each network has, exactly where its data set is encoded; the memory for
+    weights, gradients and optimizer, activations apart; the disk for its weights; and how long its training takes where
+    this run was trained before.
+    """
     from unroll.cli.machine import lacking
     from unroll.params import load
 
@@ -35,6 +42,25 @@ def check(
         )
     )
     print(f"{params}: {', '.join(counts)}: all well")
+    if estimate:
+        _print_estimates(found)
+
+
+def _print_estimates(params: "Params") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from unroll.cli.estimates import estimates
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("run")
+    for heading in ("parameters", "memory MB", "disk MB", "train s"):
+        table.add_column(heading, justify="right")
+    for one in estimates(params, Path("data/encoded"), Path("results")):
+        count = "?" if one.parameters is None else f"{'' if one.exact else 'at most '}{one.parameters:,}"
+        sizes = ("?" if size is None else f"{size / 1e6:,.1f}" for size in (one.training_bytes, one.disk_bytes))
+        table.add_row(one.run, count, *sizes, "?" if one.seconds is None else f"{one.seconds:,.0f}")
+    Console().print(table)
 
 
 def compare(

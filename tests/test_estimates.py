@@ -1,0 +1,45 @@
+"""What runs are estimated to take, against runs that were trained."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from unroll.cli.estimates import estimates
+from unroll.params import Params, load
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load(ROOT / "params.yaml")
+
+
+def test_parameters_by_hand(params, tmp_path):
+    """An LSTM has 4 H (E + H) weights and two biases; then come embeddings and the output layer."""
+    size, embedding, hidden = 50, 64, 256
+    (tmp_path / "encoded" / "docs-char").mkdir(parents=True)
+    fields = {"text": {"size": size, "vocabulary": "text"}}
+    (tmp_path / "encoded" / "docs-char" / "manifest.json").write_text(json.dumps({"fields": fields}))
+    results = tmp_path / "results" / "char-lstm"
+    results.mkdir(parents=True)
+    (results / "metrics.json").write_text('{"test": {}, "cost": {}}')
+    (results / "timing.csv").write_text("step,time,seconds\n10,0,5\n")
+    found = {one.run: one for one in estimates(params, tmp_path / "encoded", tmp_path / "results")}
+    one = found["char-lstm"]
+    network = 4 * hidden * (embedding + hidden)
+    assert one.parameters is not None
+    biases = one.parameters - network - size * embedding - (hidden + 1) * size
+    assert biases in (4 * hidden, 8 * hidden)
+    assert one.exact
+    assert one.training_bytes == 4 * 4 * one.parameters and one.disk_bytes == 4 * one.parameters
+    assert one.seconds == 450.0  # 900 steps
+    assert "char-6gram" not in found
+
+
+def test_without_data_the_largest_vocabulary_counts_if_there_is_one(params, tmp_path):
+    found = {one.run: one for one in estimates(params, tmp_path, tmp_path)}
+    assert found["char-gru"].parameters is None
+    assert found["word-lstm"].parameters is not None and not found["word-lstm"].exact
+    assert found["word-lstm"].seconds is None
