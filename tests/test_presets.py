@@ -217,6 +217,7 @@ def test_its_stages_resolve(tmp_path, monkeypatch):
         wanted = {"scratch", "compare"} | {f"fetch@{name}" for name in params.corpora}
         wanted |= {f"{stage}@{name}" for stage in ("vocab", "encode") for name in params.datasets}
         wanted |= {f"{stage}@{name}" for stage in ("train", "evaluate", "track") for name in params.runs}
+        wanted |= {f"{stage}@{name}" for stage in ("combine", "track_combination") for name in params.combinations}
         assert found == wanted, path.stem
 
 

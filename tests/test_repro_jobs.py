@@ -19,7 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from unroll.cli.repro import AFTER_ALL, _labelled, _seconds, _worth_reading, chains_of, stale_chains
-from unroll.params import Combination, Params
+from unroll.params import CombinedPairs, Params
 
 ROOT = Path(__file__).parent.parent
 CORPUS = {"source": "files", "train": "a.txt", "split": {"valid": 0.1, "test": 0.1}}
@@ -254,7 +254,7 @@ def test_every_stage_of_the_pipeline_is_in_a_chain():
     """A new stage of dvc.yaml belongs into a chain, or to what runs when all chains are done."""
     stages = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
     params = Params.model_validate(PARAMS)
-    both = {"both": Combination.model_construct(dataset="d", runs=list(params.runs))}
+    both = {"both": CombinedPairs.model_construct(dataset="d", runs=list(params.runs))}
     chains = chains_of(params.model_copy(update={"combinations": both}))
     assert chains["combinations.both"].needs == {f"runs.{name}" for name in params.runs}
     known = {name.partition("@")[0] for chain in chains.values() for name in chain.stages}

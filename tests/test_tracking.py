@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 from unroll.errors import UserError
 from unroll.evaluation.tables import MEASURES
 from unroll.kinds.bundle import weights_of, write_bundle
-from unroll.kinds.combination.settings import CombinationSettings
+from unroll.kinds.combination.settings import PairCombination
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.params import LanguageModelRun
 from unroll.tracking.run import track_combination, track_run
@@ -235,7 +235,7 @@ def test_a_model_follows_its_run(project, tmp_path, monkeypatch):
 def test_a_combination_is_logged_like_a_run_that_was_not_trained(project):
     for name in ("history.csv", "timing.csv"):
         (project.results / name).unlink()
-    settings = CombinationSettings(dataset="tiny-char", runs=["tiny", "other"])
+    settings = PairCombination(dataset="tiny-char", runs=["tiny", "other"])
     first = track_combination("both", settings, [project.model] * 2, project.results, project.data)
     times, series, params, tags, inputs, artifacts = before = project.snapshot(first.run_id)
     assert times[0] == "FINISHED" and times[1] == times[2]

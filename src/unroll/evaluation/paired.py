@@ -102,7 +102,10 @@ def compare_two(first: str, second: str, results: Path, predictions: Path) -> Pa
             f"{first} and {second} share a test set of {texts} text{'' if texts == 1 else 's'}; it takes {FEWEST} or "
             "more to tell how texts vary"
         )
-    values = [resampled(COMPARED, run.statistics) for run in scored]
+    values = [
+        resampled([key for key in COMPARED if key in metrics["test"]], run.statistics)
+        for metrics, run in zip(measured, scored, strict=True)
+    ]
     for name, found in zip(runs, values, strict=True):
         if not found:
             raise UserError(f"{name}: has no figure that compares; a unit that can be undone has bits per character")
