@@ -27,12 +27,12 @@ class Estimate(NamedTuple):
 
 
 def estimates(params: "Params", encoded: Path, results: Path) -> Iterator[Estimate]:
-    """An estimate a run that is a network, in the order of params.yaml.
+    """An estimate a language model or encoder-decoder, in the order of params.yaml.
 
     `encoded` and `results` are the folders of the data sets and of what earlier runs left.
     """
     for name, run in params.runs.items():
-        if run.model.kind == "ngram":
+        if run.model.kind not in ("language_model", "seq2seq"):
             continue
         fields, exact = _fields(params, run.dataset, encoded)
         count = None if fields is None else _parameters(run.model, fields)

@@ -42,7 +42,8 @@ def _head(info: Mapping[str, Any]) -> Iterator[str]:
     cell = info["settings"]["model"].get("cell")
     units = " → ".join(dict.fromkeys(field["unit"] for field in info["fields"].values()))
     named = f" ({cell})" if cell else ""
-    yield f"A {KINDS[info['kind']]}{named} over the unit {units}, with {info['cost']['parameters']:,} parameters."
+    kind, count = KINDS.get(info["kind"], info["kind"]), info["cost"]["parameters"]
+    yield f"A {kind}{named} over the unit {units}, with {count:,} parameters."
 
 
 def _use(info: Mapping[str, Any]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from unroll.tracking.shown import Subject
 
 PACKAGE = Path(__file__).parent.parent
 SCRIPTS = {"seq2seq": "pairs.py", "language_model": "text.py", "ngram": "text.py"}
+"""What answers for a kind of model; one of another kind is not logged."""
 EXAMPLES = {
     "text.py": [{"prompt": "", "length": 20, "seed": 1}, {"text": "A text to be scored."}],
     "pairs.py": [{"source": "a text", "nbest": 1}],
