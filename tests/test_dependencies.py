@@ -65,7 +65,7 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
 LAYERS = [
     ["errors"],
     ["settings", "files", "code", "scheduling", "images"],
-    ["mistakes"],
+    ["mistakes", "checksums"],
     ["text"],
     ["nn"],
     ["kinds"],

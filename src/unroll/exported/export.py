@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
+from unroll.checksums import write_sums
 from unroll.errors import UserError
 from unroll.evaluation.results import read_results
 from unroll.exported.card import model_card
-from unroll.exported.checksums import write_sums
 from unroll.files import read_json, whole_folder
 from unroll.kinds.bundle import INFO, read_bundle
 

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from unroll.checksums import write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, sha256, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
@@ -63,6 +64,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         if settings.image is not None:
             manifest["images"] = _encode_images(raw, settings, part)
         write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
+        write_sums(part)
 
 
 def _encode_images(raw: Path, settings: DatasetSettings, folder: Path) -> dict[str, Any]:

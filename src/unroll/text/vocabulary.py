@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.text.corpus import read_texts
@@ -107,6 +108,7 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
         for stem, vocabulary in built.items():
             vocabulary.save(part, stem)
         write_json(part / INDEX, {"fields": owners})
+        write_sums(part)
     return {field: built[owner] for field, owner in owners.items()}
 
 
@@ -117,6 +119,7 @@ def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
 
 def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:
     """The vocabulary of each field; fields that share one get the same object."""
+    verify(folder)
     fields = vocabulary_stems(folder)
     loaded = {stem: _load(folder, stem) for stem in sorted(set(fields.values()))}
     return {field: loaded[stem] for field, stem in fields.items()}

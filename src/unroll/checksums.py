@@ -1,4 +1,4 @@
-"""`SHA256SUMS` of an exported model: what `sha256sum --check` reads."""
+"""`SHA256SUMS` of a folder: what `sha256sum --check` reads."""
 
 from pathlib import Path
 
@@ -6,10 +6,12 @@ from unroll.errors import UserError
 from unroll.files import sha256, whole_file
 
 SUMS = "SHA256SUMS"
+REMEDY = "remove the folder, and dvc repro makes it again; one that came from elsewhere: copy it again"
 
 
 def write_sums(folder: Path) -> None:
     """Write the SHA-256 of every file below `folder`."""
+    (folder / SUMS).unlink(missing_ok=True)
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     with whole_file(folder / SUMS) as file:
         file.writelines(f"{sha256(folder / name)}  {name}\n" for name in names)
@@ -18,7 +20,7 @@ def write_sums(folder: Path) -> None:
 def verify(folder: Path) -> None:
     """Compare every file that `SHA256SUMS` names; raises `UserError` naming those that are missing or changed.
 
-    A folder without the list, a bundle below `models/`, has nothing to be compared with.
+    A folder without the list has nothing to be compared with.
     """
     if not (folder / SUMS).is_file():
         return
@@ -27,8 +29,8 @@ def verify(folder: Path) -> None:
         stated, _, name = line.partition("  ")
         path = folder / name
         if not path.is_file():
-            problems.append(f"{path}: not there, and {SUMS} names it; export or copy the model again")
+            problems.append(f"{path}: not there, and {SUMS} names it; {REMEDY}")
         elif sha256(path) != stated:
-            problems.append(f"{path}: not the bytes that were exported ({SUMS}); export or copy the model again")
+            problems.append(f"{path}: damaged, these are not the bytes that were written ({SUMS}); {REMEDY}")
     if problems:
         raise UserError(problems)
