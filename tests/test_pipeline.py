@@ -108,10 +108,9 @@ class Project:
         self.write(params)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """A project, in a folder with a space in its name, whose pipeline has run once."""
-    project = Project(tmp_path_factory.mktemp("a clone") / "un roll")
+def build(folder: Path, params: dict[str, Any]) -> Project:
+    """A project with small data whose pipeline has not run yet."""
+    project = Project(folder)
     project.folder.mkdir()
     for name in COPIED:
         source = ROOT / name
@@ -119,14 +118,21 @@ def finished(tmp_path_factory) -> Project:
         copy(source, project.folder / name)
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
-    for folder, suffixes in (("tiny", [".txt"]), ("pairs", [".en", ".xx"])):
-        data = project.folder / "data" / folder
+    for corpus, suffixes in (("tiny", [".txt"]), ("pairs", [".en", ".xx"])):
+        data = project.folder / "data" / corpus
         data.mkdir(parents=True)
         for seed, (split, count) in enumerate({"train": 60, "valid": 10, "test": 10}.items()):
             for suffix in suffixes:
                 lines = [s[::-1] if suffix == ".xx" else s for s in sentences(count, seed * 10_000)]
                 (data / f"{split}{suffix}").write_text("".join(f"{line}\n" for line in lines))
-    project.write(PARAMS)
+    project.write(params)
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project, in a folder with a space in its name, whose pipeline has run once."""
+    project = build(tmp_path_factory.mktemp("a clone") / "un roll", PARAMS)
     project.repro()
     return project
 

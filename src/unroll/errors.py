@@ -1,6 +1,7 @@
 """What a person did wrong, told to the person: one line a problem, exit code 2, no traceback."""
 
 import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,5 +58,6 @@ def run(app: Callable[..., Any]) -> None:
 
 def of_the_machine(error: OSError) -> UserError:
     """What the machine refused, where, and what to do about it."""
+    number = error.errno or 0
     where = error.filename if isinstance(error.filename, str) else Path.cwd()
-    return UserError(f"{where}: {error.strerror}; {REFUSALS[error.errno or 0]}; what was there before is whole")
+    return UserError(f"{where}: {os.strerror(number)}; {REFUSALS[number]}; what was there before is whole")

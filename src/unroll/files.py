@@ -1,5 +1,6 @@
 """Writing so that a file or folder appears whole or not at all, and reading it back."""
 
+import errno
 import glob
 import hashlib
 import json
@@ -7,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -43,17 +44,28 @@ def whole_folder(path: Path) -> Iterator[Path]:
         folder.chmod(0o755)
         for written in (*folder.rglob("*"), folder):
             _sync(written)
-        if path.exists():
-            before = folder.with_name(f"{folder.name}{BEFORE}")
-            path.rename(before)
-            folder.rename(path)
-            shutil.rmtree(before)
-        else:
-            folder.rename(path)
+        _put(folder, path)
         _sync(path.parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _put(folder: Path, path: Path) -> None:
+    """Have `folder` take the place of `path`, also where another process does the same with one of its own."""
+    before = folder.with_name(f"{folder.name}{BEFORE}")
+    while True:
+        with suppress(FileNotFoundError):
+            path.rename(before)
+        try:
+            folder.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            break
+        shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _prefix(path: Path) -> str:

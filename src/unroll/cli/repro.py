@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unroll.cli.mending import mended
 from unroll.errors import UserError
 
 if TYPE_CHECKING:
@@ -85,7 +86,10 @@ def repro(
 def changed_stages() -> dict[str, Any]:
     """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
     command = [*DVC, "status", "--json"]
-    done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    environment = _environment()
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode and mended():
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
     if done.returncode:
         raise SystemExit(done.returncode)
     found: dict[str, Any] = json.loads(done.stdout)

@@ -168,6 +168,8 @@ class GrowingArray:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._file:
+            if error is not None:
+                return
             end = self._file.tell()
             self._file.seek(0)
             self._write_header()
