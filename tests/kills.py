@@ -2,9 +2,10 @@
 
     python kills.py FOLDER KILLS SEED SECONDS
 
-Kill -9 at random instants, at most SECONDS after a start, over all stages, of everything at once (as when the power goes), of DVC alone (whose stage
-goes on), of the stage alone (as when memory runs out), and SIGTERM. Whenever the pipeline comes to its end, what it has
-made has to be, bit for bit, what an undisturbed one has made; then it begins anew, from nothing or from a changed seed.
+Kill -9 at random instants, at most SECONDS after a start, over all stages: of everything at once (as when the power
+goes), of DVC alone (whose stage goes on), of the stage alone (as when memory runs out), and SIGTERM. Whenever the
+pipeline comes to its end, what it has made has to be, bit for bit, what an undisturbed one has made; then it begins
+anew.
 """
 
 import hashlib
