@@ -73,18 +73,18 @@ def test_one_process_trains_a_run_and_the_next_one_waits_for_it(tmp_path, capsys
     script = (
         "import sys, time; from pathlib import Path; from test_interruption import IDENTITY\n"
         "from unroll.training.checkpoints import Checkpoints\n"
-        "with Checkpoints(Path(sys.argv[1])).held(IDENTITY): print('held', flush=True); time.sleep(60)\n"
+        "with Checkpoints(Path(sys.argv[1])).held(IDENTITY, 'final'): print('held', flush=True); time.sleep(60)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
     command = [sys.executable, "-c", script, str(tmp_path / "one")]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout and other.stdout.readline() == "held\n"
-        with Checkpoints(tmp_path / "two").held(IDENTITY):  # other settings do not wait
+        with Checkpoints(tmp_path / "two").held(IDENTITY, "final"):  # other settings do not wait
             pass
         began = time.monotonic()
         signal.signal(signal.SIGALRM, lambda *_: other.kill())
         signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with Checkpoints(tmp_path / "one").held(IDENTITY):
+        with Checkpoints(tmp_path / "one").held(IDENTITY, "final"):
             assert time.monotonic() - began >= 0.5
             assert json.loads((tmp_path / "one" / "run.json").read_text())["process"]["id"] == os.getpid()
         assert f"mine: waits for process {other.pid} on " in capsys.readouterr().err
@@ -92,7 +92,7 @@ def test_one_process_trains_a_run_and_the_next_one_waits_for_it(tmp_path, capsys
 
 def test_what_is_trained_is_not_cleared(tmp_path):
     one = Checkpoints(tmp_path / "one")
-    with one.held(IDENTITY):
+    with one.held(IDENTITY, "final"):
         Checkpoints(tmp_path / "one").clear()
         assert one.folder.is_dir()
     one.clear()

@@ -25,23 +25,17 @@ def prune(
         unroll prune && dvc gc --workspace
     """
     from unroll.params import load
-    from unroll.training.checkpoints import Checkpoints
 
     params = load()
     freed = 0
     checkpoints = list(_old_checkpoints(params, Path("checkpoints")))
     for path in (*_outputs_of_none(params), *(old.folder for old in checkpoints)):
         size = sum(file.stat().st_size for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file())
-        freed += size
-        print(f"{path}  {_megabytes(size)}")
-        if dry_run:
+        if not dry_run and not _removed(path):
+            print(f"{path}  {_megabytes(size)}: stays, a process trains it")
             continue
-        if path.parent.name == "checkpoints":
-            Checkpoints(path).clear()
-        elif path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        print(f"{path}  {_megabytes(size)}")
+        freed += size
     print(f"{'would free' if dry_run else 'freed'} {_megabytes(freed)}")
 
 
@@ -72,6 +66,18 @@ def _old_checkpoints(params: "Params", folder: Path) -> Iterator["Checkpoints"]:
         run = params.runs.get(stated["run"])
         if run is None or stated["settings"] not in (settings_of(run, budget=True), settings_of(run, budget=False)):
             yield found
+
+
+def _removed(path: Path) -> bool:
+    from unroll.training.checkpoints import Checkpoints
+
+    if path.parent.name == "checkpoints":
+        return Checkpoints(path).clear()
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    return True
 
 
 def _megabytes(size: int) -> str:

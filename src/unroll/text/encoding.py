@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from unroll.checksums import write_sums
+from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, sha256, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
@@ -42,6 +42,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
     row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. Raises
     `UserError` for a split without rows and for vocabularies that are not those of the dataset's fields.
     """
+    verify(raw)
     stems = vocabulary_stems(vocab)
     if stems != settings.owners:
         raise UserError(f"{vocab}: vocabularies {stems}; the dataset's fields need {settings.owners}")

@@ -99,6 +99,7 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
 
     A shared vocabulary is built from the texts of all fields that share it, and kept once.
     """
+    verify(raw)
     owners = settings.owners
     built = {}
     for owner in sorted(set(owners.values())):

@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
-from unroll.evaluation.results import Results
+from unroll.evaluation.results import Results, Row
 from unroll.settings import Settings
 
 LONGEST_PARAM = 6000  # MLflow's limit
@@ -107,14 +107,20 @@ def run_metrics(found: Results, end: int, model: str | None = None) -> list[Metr
     Final figures come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step
     is drawn as bars, not as a curve of one point.
     """
-    points = []
-    for row, timing in zip(found.history, found.timing, strict=True):
-        values = {**timing, **row}
-        at = milliseconds(timing["time"]), int(row["step"])
-        points += [Metric(CURVES[key], value, *at) for key, value in values.items() if key in CURVES]
     final = dict(_flat({**found.metrics, "cost": found.costs()}, "/"))
     numbers = {key: final[key] for key in _compared_first(final) if isinstance(final[key], int | float)}
-    return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + points
+    return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + curves(
+        found.history, found.timing
+    )
+
+
+def curves(history: Sequence[Row], timing: Sequence[Row]) -> list[Metric]:
+    """The course of a training: rows of its history, and the timings of the same rows."""
+    points = []
+    for row, times in zip(history, timing, strict=True):
+        at = milliseconds(times["time"]), int(row["step"])
+        points += [Metric(CURVES[key], value, *at) for key, value in {**times, **row}.items() if key in CURVES]
+    return points
 
 
 def _compared_first(keys: Iterable[str], prefix: str = "") -> list[str]:

@@ -22,10 +22,9 @@ from filelock import FileLock, Timeout
 
 from unroll.errors import UserError
 from unroll.files import read_json, whole_file, write_json
-from unroll.training.identity import Identity
+from unroll.training.identity import RUN, Identity
 
 KEPT = 2  # the last one, and the one before, should the last be damaged
-RUN = "run.json"
 POLL_SECONDS = 0.2  # between looks whether another process has ended
 
 
@@ -36,8 +35,11 @@ class Checkpoints:
     folder: Path
 
     @contextmanager
-    def held(self, identity: Identity) -> Iterator[None]:
-        """Be the only process that trains this, for a while; waits for another one that does, and says so."""
+    def held(self, identity: Identity, fingerprint: str) -> Iterator[None]:
+        """Be the only process that trains this, for a while; waits for another one that does, and says so.
+
+        `fingerprint` is what the finished run will have; who follows the training finds it in `run.json`.
+        """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder.parent / f"{self.folder.name}.lock", poll_interval=POLL_SECONDS)
         try:
@@ -48,8 +50,10 @@ class Checkpoints:
         try:
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             process = {"id": os.getpid(), "host": socket.gethostname(), "started": started}
-            write_json(self.folder / RUN, {"process": process, **identity.stated()})
+            stated = {"process": process, "fingerprint": fingerprint, **identity.stated()}
+            write_json(self.folder / RUN, stated)
             yield
+            write_json(self.folder / RUN, {**stated, "finished": True})
         finally:
             lock.release()
 
@@ -81,11 +85,12 @@ class Checkpoints:
             print(f"{path}: damaged, its bytes are not those that were written; not used", file=sys.stderr)
         return None
 
-    def clear(self) -> None:
-        """Remove all of it, unless a process trains it."""
+    def clear(self) -> bool:
+        """Remove all of it, unless a process trains it; whether it is gone."""
         with _free(self.folder) as free:
             if free:
                 shutil.rmtree(self.folder, ignore_errors=True)
+        return free
 
     @property
     def step(self) -> int | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+RUN = "run.json"  # in the folder of a training: whose it is
 BUDGET = {"epochs", "steps", "minutes", "patience"}
 MISSING = object()
 

@@ -53,7 +53,7 @@ def train_run(
     identity = Identity.of(name, run, *known, budget=True)
     resumable = Identity.of(name, run, *known, budget=not getattr(run.train, "open_ended", False))
     saved = Checkpoints(checkpoints / resumable.fingerprint)
-    with saved.held(resumable):
+    with saved.held(resumable, identity.fingerprint):
         tell_unused(checkpoints, resumable, saved)
         trainer: Trainer | Estimation
         if isinstance(task, Estimable):
