@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from unroll.cli.ui import _announce
@@ -197,6 +199,17 @@ def test_ui_prints_its_link_once_there_is_an_answer(capsys, monkeypatch):
 
 
 def test_ui_starts_nothing_where_a_server_is_named(folder):
-    done = unroll("ui", folder=folder, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "http://127.0.0.1:9" in done.stdout
+    with subprocess.Popen(
+        [sys.executable, "-uc", "from unroll.cli import main; main()", "ui"],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout and following.stderr
+        assert "http://127.0.0.1:9" in following.stdout.readline()
+        assert psutil.Process(following.pid).children() == []
+        time.sleep(0.5)
+        following.send_signal(signal.SIGINT)
+        assert (following.wait(30), following.stderr.read()) == (0, "")
