@@ -14,7 +14,11 @@ def export(
 ) -> None:
     """Write a finished run to a folder that stands alone: model, vocabulary, model card, checksums.
 
-    In Python, `unroll.load("DIR")` reads it; all commands that take a run take the folder, too.
+    In Python, `unroll.load("DIR")` reads it; all commands that take a run take the folder, too. Examples:
+
+        unroll export translator exported/translator
+
+        unroll translate exported/translator < source.txt
     """
     from unroll.exported.export import export_run
     from unroll.files import read_json

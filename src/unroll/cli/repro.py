@@ -55,7 +55,14 @@ def repro(
         int | None, typer.Option(min=1, help="parts side by side; by default the CPU cores over compute.threads")
     ] = None,
 ) -> None:
-    """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another."""
+    """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another.
+
+    Stopped by Ctrl-C or killed, it goes on from there the next time. Examples:
+
+        unroll repro
+
+        unroll repro --jobs 4
+    """
     from unroll.cli.machine import lacking_corpora
     from unroll.params import load
     from unroll.scheduling import Children
