@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ SOURCES = sorted(path.parent.name for path in PACKAGE.glob("text/sources/*/__ini
 
 def code_listed(stage: str) -> set[str]:
     body = STAGES[stage].get("do", STAGES[stage])
-    return {dep for dep in body["deps"] if dep.endswith(".py")}
+    return {dep for dep in body.get("deps", []) if dep.endswith(".py")}
 
 
 def relative(paths: set[Path]) -> set[str]:
@@ -59,6 +60,21 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
         needed |= relative(stage_dependencies(script("combine"), PACKAGE / "kinds", kind))
     assert code_listed("combine") == needed
     assert "src/unroll/kinds/combination" in STAGES["combine"]["do"]["deps"]
+
+
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_stage_lists_the_files_that_its_code_reads(stage):
+    """What lies beside a module and is no module: a page's template, its style, its script."""
+    folders = {(ROOT / path).parent for path in code_listed(stage)} - {PACKAGE}
+    beside = {path for folder in folders for path in folder.glob("*") if path.is_file() and path.suffix != ".py"}
+    body = STAGES[stage].get("do", STAGES[stage])
+    assert relative(beside) <= set(body.get("deps", []))
+
+
+def test_the_files_that_code_reads_are_installed():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["unroll"]
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files == {path for pattern in patterns for path in PACKAGE.glob(pattern) if path.suffix != ".py"}
 
 
 # Each layer may import itself and those before it.

@@ -22,7 +22,7 @@ def _count(value: float) -> str:
 
 
 def _megabytes(value: float) -> str:
-    return f"{value / 1e6:.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
+    return f"{value / 1e6:,.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
 
 
 @dataclass(frozen=True)
