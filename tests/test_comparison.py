@@ -219,7 +219,7 @@ def test_costs_come_from_the_timings(project):
         "seconds": 4.5,
         "tokens_per_second": 20,
     }
-    assert [column.label for column in table.columns(intervals=False) if column.measure.cost] == [
+    assert [column.label for column in table.columns(wide=True) if column.measure.cost] == [
         "params",
         "disk MB",
         "peak RAM MB",
@@ -276,8 +276,9 @@ def test_a_terminal_shows_every_figure(project, width):
     project.language_model("char-lstm", 2.25)
     project.language_model("subword-elman", 2.5, dataset="docs-word", cell="elman", unit="word", perplexity=1234.5)
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(project.compare().to_terminal())
+    console.print(project.compare().to_terminal(wide=width > 80))
     shown = console.export_text()
+    assert ("disk" in shown) == (width > 80)
     for word in ("char-lstm", "subword-elman", "2.250", "2.500", "11,585", "1,234", "1.00%", "1.23M", "20"):
         assert word in shown
     assert "…" not in shown

@@ -1,6 +1,7 @@
 """dvc.yaml names the code that its stages run, and imports flow one way."""
 
 import ast
+import json
 import sys
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from unroll.code import dependencies, imported_files, stage_dependencies
+from unroll.training.history import HISTORY
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "unroll"
@@ -75,6 +77,13 @@ def test_the_files_that_code_reads_are_installed():
     patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["unroll"]
     files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
     assert files == {path for pattern in patterns for path in PACKAGE.glob(pattern) if path.suffix != ".py"}
+
+
+def test_the_curves_that_dvc_draws_are_columns_of_the_history():
+    (curves,) = [plot for plot in STAGES["train"]["do"]["plots"] if "results/${key}/history.csv" in plot]
+    drawn = curves["results/${key}/history.csv"]
+    template = json.loads((ROOT / ".dvc" / "plots" / f"{drawn['template']}.json").read_text())
+    assert {drawn["x"], drawn["y"], *template["transform"][0]["fold"]} <= set(HISTORY)
 
 
 # Each layer may import itself and those before it.

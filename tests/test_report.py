@@ -158,7 +158,7 @@ def test_the_tables_are_those_of_the_comparison(full):
     grids = list(page.all("table", class_="sortable"))
     assert [next(grid.all("caption")).text for grid in grids] == ["Figures", "Costs"] * 2
     for table, figures, costs in zip(comparison.tables, grids[::2], grids[1::2], strict=True):
-        columns = table.columns(intervals=True)
+        columns = table.columns(wide=True)
         for grid, is_cost in ((figures, False), (costs, True)):
             shown = [column for column in columns if column.measure.cost == is_cost]
             head, *body = grid.rows()

@@ -150,12 +150,13 @@ class Table:
             return None
         return max(known) if measure.better == "higher" else min(known)
 
-    def columns(self, intervals: bool) -> list[Column]:
-        """Those of the figures; the interval stands behind the figure that ranks."""
+    def columns(self, wide: bool) -> list[Column]:
+        """Those of the figures; where they may be wide, also details and the interval behind the figure that ranks."""
         columns = []
         for measure in self.measures():
-            columns.append(Column(measure))
-            if intervals and self._has_interval(measure):
+            if wide or not measure.detail:
+                columns.append(Column(measure))
+            if wide and self._has_interval(measure):
                 columns.append(Column(measure, interval=True))
         return columns
 
@@ -219,9 +220,9 @@ class Comparison:
         parts = [part for part in parts if part]
         return "\n\n".join([*parts, *self.remarks()]) + "\n"
 
-    def to_terminal(self, intervals: bool = True) -> RenderableType:
-        """Tables for a rich console; on a narrow one there is no room for intervals."""
-        grids = [part for table in self.tables for part in (_grid(table, intervals), Text(""))]
+    def to_terminal(self, wide: bool = True) -> RenderableType:
+        """Tables for a rich console; on a narrow one there is no room for intervals and details."""
+        grids = [part for table in self.tables for part in (_grid(table, wide), Text(""))]
         return Group(*grids, *(Text(remark, style="dim") for remark in self.remarks()))
 
     def remarks(self) -> list[str]:
@@ -269,7 +270,7 @@ def labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
 
 
 def _markdown_grid(table: Table) -> str:
-    front, columns = labels(table), table.columns(intervals=True)
+    front, columns = labels(table), table.columns(wide=True)
     headings = [*(heading for heading, _ in front), *(column.label for column in columns)]
     lines = [headings, ["---"] * len(front) + ["---:"] * len(columns)]
     for row in table.ranked():
@@ -280,8 +281,8 @@ def _markdown_grid(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _grid(table: Table, intervals: bool) -> Grid:
-    front, columns = labels(table), table.columns(intervals)
+def _grid(table: Table, wide: bool) -> Grid:
+    front, columns = labels(table), table.columns(wide)
     grid = Grid(title=Text(table.title, style="bold"), caption=Text(table.caption), box=SIMPLE_HEAD, padding=0)
     grid.title_justify, grid.caption_justify, grid.show_edge = "left", "left", False
     for heading, _ in front:

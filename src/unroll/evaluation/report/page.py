@@ -112,7 +112,7 @@ def _section(
         run: curves_of(run, row.unit, place, comparison.runs[run]) for place, row in enumerate(rows) for run in row.runs
     }
     stated = {run: json.loads(entries[run].model_dump_json(exclude=set())) for run in found}
-    columns = table.columns(intervals=True)
+    columns = table.columns(wide=True)
     return Section(
         table=table,
         front=labels(table),
