@@ -158,6 +158,8 @@ def test_every_output_is_there(finished):
         "mlruns/mlflow.db",
         "mlruns/receipts/lm.json",
         "report/comparison.md",
+        "report/comparison.html",
+        "predictions/lm/samples.jsonl",
         "report/comparison.json",
     ):
         assert (finished.folder / path).exists(), path
@@ -202,7 +204,7 @@ def test_an_edited_file_of_a_corpus_runs_that_corpus_again(project):
 def test_a_new_run_is_an_entry_and_nothing_else(project):
     project.edit("runs/lm-gru", {**LANGUAGE_MODEL, "model": {**LANGUAGE_MODEL["model"], "cell": "gru"}})
     assert project.repro() == ["train@lm-gru", "evaluate@lm-gru", "track@lm-gru", "compare"]
-    assert "lm-gru" in (project.folder / "report" / "comparison.md").read_text()
+    assert all("lm-gru" in (project.folder / "report" / f"comparison.{kind}").read_text() for kind in ("md", "html"))
 
 
 NGRAM: dict[str, Any] = {

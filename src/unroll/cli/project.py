@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unroll.evaluation.tables import Comparison
 
 WIDE = 160  # columns of a table that goes into a file or a pipe
-ROOMY = 110  # columns that a terminal has which shows intervals, too
+ROOMY = 110  # columns that a terminal has which shows intervals and bytes, too
 
 
 def check(
@@ -100,7 +100,7 @@ def compare(
 
         settings = load()
         found = compare_runs({**settings.runs, **settings.combinations}, settings.datasets, results, predictions)
-        shown = found.to_terminal(intervals=console.width >= ROOMY)
+        shown = found.to_terminal(wide=console.width >= ROOMY)
     if as_json:
         print(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -56,3 +57,12 @@ def parse_rows(text: str, path: Path) -> list[Row]:
         return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(io.StringIO(text))]
     except (ValueError, TypeError, csv.Error) as error:
         raise damaged(path, f"no table of numbers: {error}") from None
+
+
+def leaves(tree: Mapping[str, Any], separator: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings, each with the keys on the way to it."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, separator, f"{prefix}{key}{separator}")
+        else:
+            yield f"{prefix}{key}", value
