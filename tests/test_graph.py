@@ -66,7 +66,7 @@ def test_a_text_begins_behind_eos(project, tmp_path, monkeypatch):  # noqa: F811
     state, nats, before = Step(model.predictor.network).start(1), 0.0, EOS
     for token in ids:
         logp_1V, state = step(torch.tensor([before]), state)
-        nats, before = nats + float(logp_1V[0, token]), int(token)
+        nats, before = nats + float(logp_1V[0, token].detach()), int(token)
     assert model.score(text)[0]["log_probability"] == pytest.approx(nats, rel=1e-5)
     assert "step.pt2" in (Path(folder) / "SHA256SUMS").read_text()
 

@@ -21,8 +21,8 @@ def export_run(model: Path, results: Path, folder: Path, graph: bool = False) ->
     """Write the bundle `model` with its card, its measures and checksums to `folder`, which should not be there yet.
 
     `results` is the run's folder of results; without measures in it the card says that there are none. With
-    `graph` a step of the model is written, too. Raises `UserError` if the bundle is damaged, `folder` holds something or
-    the model's step can be no graph.
+    `graph` a step of the model is written, too. Raises `UserError` if the bundle is damaged, `folder` holds something
+    or the model's step can be no graph.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: there is something already; name a folder that is not there")
