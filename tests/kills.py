@@ -92,6 +92,7 @@ def main(folder: Path, kills: int, seed: int, longest: float) -> Counter[str]:
         except subprocess.TimeoutExpired:
             if kill(process, how):
                 counts["kills"] += 1
+                print(counts, file=sys.stderr, flush=True)
                 counts[f"kills of {how}"] += 1
             process.wait()  # of a killed one, too: as long as it is a zombie, DVC takes it for alive
             continue

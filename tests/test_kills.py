@@ -2,6 +2,7 @@
 
 import copy
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_pipeline import PARAMS, Project, build
 
-from unroll.cli.mending import HELD, KNOWN, mended
+from unroll.cli.mending import HELD, KNOWN, mend_run_cache, mended
 
 KILLS = int(os.environ.get("KILLS", "120"))
 
@@ -81,3 +82,32 @@ def test_whole_files_of_dvc_stay(tmp_path, monkeypatch):
     KNOWN.write_text("schema: '2.0'\nstages:\n  scratch:\n    cmd: python\n")
     assert not mended()
     assert HELD.exists() and KNOWN.exists()
+
+
+@pytest.mark.parametrize(
+    ("config", "cache"), [("", ".dvc/cache"), ("[cache]\n    dir = ../shared cache\n", "shared cache")]
+)
+def test_an_entry_of_the_run_cache_that_dvc_never_filled_goes(tmp_path, monkeypatch, capsys, config, cache):
+    monkeypatch.chdir(tmp_path)
+    Path(".dvc").mkdir()
+    Path(".dvc/config").write_text(config)
+    empty, filled = (Path(cache, "runs", name[:2], name) for name in ("ab12", "abcd"))
+    empty.mkdir(parents=True)
+    filled.mkdir()
+    (filled / "0123").write_text("cmd: x\n")
+    mend_run_cache()
+    assert filled.exists() and not empty.exists()
+    assert "empty, as after a DVC that was killed" in capsys.readouterr().err
+
+
+def test_dvc_still_stops_at_such_an_entry(tmp_path):
+    """When it no longer does, `mend_run_cache` can go."""
+    project = build(tmp_path / "project", PARAMS)
+    project.run("dvc", "repro", "fetch@tiny")
+    for folder in (project.folder / ".dvc" / "cache" / "runs").glob("*/*"):
+        for entry in folder.iterdir():
+            entry.unlink()
+    (project.folder / "dvc.lock").unlink()
+    shutil.rmtree(project.folder / "data" / "raw")
+    refused = project.run("dvc", "repro", "fetch@tiny", check=False)
+    assert refused.returncode and "NoneType" in refused.stderr

@@ -169,6 +169,19 @@ def test_a_second_run_does_nothing(project):
     assert project.repro() == []
 
 
+def test_forced_a_finished_training_starts_over_and_ends_with_the_same_bits(project):
+    project.edit("runs/lm/train/schedule", "cosine")  # with a constant one it could go on to a larger budget
+    project.run("dvc", "repro", "evaluate@lm")
+    weights = project.folder / "models" / "lm" / "weights.safetensors"
+    before = weights.read_bytes()
+    told = project.run("dvc", "repro", "--force", "--single-item", "train@lm")
+    assert "goes on from step" not in told.stdout + told.stderr
+    assert weights.read_bytes() == before
+    again = project.run("dvc", "repro", "--force", "--single-item", "train@lm")  # not evaluated: it is at its end
+    assert "goes on from step 4" in again.stdout + again.stderr
+    assert weights.read_bytes() == before
+
+
 def test_a_changed_learning_rate_runs_that_run_again_and_nothing_else(project):
     project.edit("runs/lm/train/lr", 0.02)
     assert project.repro() == ["train@lm", "evaluate@lm", "track@lm", "compare"]

@@ -1,5 +1,6 @@
 """What DVC leaves when it is killed while it writes: files of its own that it does not read again."""
 
+import configparser
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,21 @@ HELD, KNOWN = Path(".dvc/tmp/rwlock"), Path("dvc.lock")
 def mended() -> bool:
     """Whether a file was damaged that DVC can do without, and was put aside."""
     return bool(_mend_held() + _mend_known())
+
+
+def mend_run_cache() -> None:
+    """Remove entries without content from DVC's cache of runs: DVC stops at them, killed before it filled them."""
+    for folder in _cache().glob("runs/*/*"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            print(f"{folder}: empty, as after a DVC that was killed before it filled it; removed", file=sys.stderr)
+
+
+def _cache() -> Path:
+    """The folder of DVC's cache, as its configuration says."""
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    config.read([Path(".dvc/config"), Path(".dvc/config.local")], encoding="utf-8")
+    return Path(".dvc", config.get("cache", "dir", fallback="cache"))
 
 
 def _mend_held() -> int:

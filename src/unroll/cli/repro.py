@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unroll.cli.mending import mended
+from unroll.cli.mending import mend_run_cache, mended
 from unroll.errors import UserError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def repro(
     params = load()
     jobs = jobs or max(1, _cores() // params.compute.threads)
     environment = _environment()
+    mend_run_cache()
     status = changed_stages()
     if not status:
         print("Nothing has changed: all results are up to date.")
