@@ -218,6 +218,10 @@ def member(name: str, size: int = 1, kind: bytes = tarfile.REGTYPE, link: str = 
     return info
 
 
+def folder_member(name: str) -> tarfile.TarInfo:
+    return member(name, kind=tarfile.DIRTYPE)
+
+
 @pytest.mark.parametrize("name", ["d.zip", "d.tar", "d.tar.gz", "d.tgz", "d.tar.bz2", "d.tar.xz"])
 def test_archives(server: Server, name: str) -> None:
     files = [f"d/{split}.txt" for split in ("train", "valid", "test")]
@@ -243,6 +247,42 @@ def linked_zip() -> bytes:
     return sink.getvalue()
 
 
+def encrypted_zip() -> bytes:
+    """The flag that says so is set, where the member begins and in the list of members."""
+    body = bytearray(zipped({"x.txt": b"secret"}))
+    for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        body[body.index(head) + flags] |= 1
+    return bytes(body)
+
+
+def named(name: str) -> tarfile.TarInfo:
+    """A member whose name stands in a header of its own."""
+    info = member("x")
+    info.pax_headers = {"path": name}
+    return info
+
+
+def long_header(size: int, kind: bytes) -> bytes:
+    """A header that says to have so many bytes, a thousandth of that once it is packed."""
+    info = tarfile.TarInfo("x")
+    info.size, info.type = size, kind
+    return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(size))
+
+
+def backwards() -> bytes:
+    """A member after which the next one is that before it."""
+    info = member("y")
+    info.pax_headers = {"size": "-2048"}
+    return tarred([member("x"), info], "w")
+
+
+def overwritten_header() -> bytes:
+    """The second of three members has a header that is none, where tarfile would see the end."""
+    body = bytearray(tarred([member("x"), member("y"), member("z")], "w"))
+    body[1024:1100] = b"damaged" * 10 + bytes(6)
+    return bytes(body)
+
+
 def str_or_nothing(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -265,6 +305,14 @@ def str_or_nothing(value: object) -> str:
         ("a.zip", zipped({"big": b"x" * 200_000}), "unpacks to more than 100000 bytes"),
         ("a.gz", gzip.compress(b"x" * 200_000), "unpacks to more than 100000 bytes"),
         ("a.tar.gz", tarred([member(f"{n}", 0) for n in range(200)]), "unpacks to more than 100000 bytes"),
+        ("a.tar.gz", tarred([folder_member(f"{n}") for n in range(200)]), "unpacks to more than 100000 bytes"),
+        ("a.tar.gz", long_header(2_000_000, tarfile.XHDTYPE), "a header of 2,000,000 bytes"),
+        ("a.tar.gz", long_header(2_000_000, tarfile.GNUTYPE_LONGNAME), "a header of 2,000,000 bytes"),
+        ("a.tar", backwards(), "damaged or of another kind"),
+        ("a.tar", overwritten_header(), "what lies at byte 1,024 is no header of a member"),
+        ("a.tar", tarred([named("x" * 300)], "w"), "the name of a member is too long"),
+        ("a.tar", tarred([named("x\0y")], "w"), "damaged or of another kind"),
+        ("a.zip", encrypted_zip(), "'x.txt' is encrypted"),
         ("a.tar", tarred([member("x"), member("x")], "w"), "two members would be the same file: x"),
         ("a.tar", tarred([member("x"), member("x/y")], "w"), "two members would be the same file: x"),
         ("a.zip", b"no", "damaged or of another kind"),
