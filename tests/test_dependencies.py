@@ -66,6 +66,7 @@ LAYERS = [
     ["errors"],
     ["settings", "files", "code", "scheduling", "images"],
     ["mistakes"],
+    ["stored", "parsing"],
     ["text"],
     ["nn"],
     ["kinds"],

@@ -88,8 +88,8 @@ class SubwordVocabulary(Vocabulary):
         path = folder / f"{stem}.model"
         with suppress(RuntimeError):
             found = cls(path.read_bytes())
-            if len(found):  # an empty file is an empty model
-                return found
+            if tuple(found._model.id_to_piece(n) for n in range(min(len(found), len(SPECIALS)))) == SPECIALS:
+                return found  # an empty file, for instance, is an empty model
         raise damaged(path, "no SentencePiece model")
 
     def save(self, folder: Path, stem: str) -> None:
