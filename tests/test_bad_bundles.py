@@ -178,6 +178,14 @@ def test_weights_that_were_changed_are_told_by_their_name(tmp_path, bundles, nam
     assert str(caught.value).startswith(f"{path}: ") and told in str(caught.value)
 
 
+@pytest.mark.parametrize("part", ["vocab/text.model", "vocab/text.json"])
+def test_a_part_of_a_vocabulary_that_is_gone_is_told(tmp_path, bundles, part):
+    folder = shutil.copytree(bundles["subword"], tmp_path / "bundle")
+    (folder / part).unlink()
+    with pytest.raises(UserError, match=rf"^{folder}/{part}: "):
+        load_model(folder, CPU)
+
+
 def test_a_subword_model_of_other_special_pieces_is_told(tmp_path, bundles):
     import io
 

@@ -27,7 +27,7 @@ MEGABYTES = 500  # that an execution may add to the memory
 LARGEST_INPUT = 1 << 21  # bytes; memory is bounded for inputs of this size
 
 fuzz = settings(
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 10,
     derandomize=not EXAMPLES,
     deadline=None,  # an execution has its own
     database=None,

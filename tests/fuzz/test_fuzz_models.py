@@ -1,5 +1,6 @@
 """Finished models that were changed on disk, and ARPA files: used as they are, or refused by the file."""
 
+import io
 import json
 import math
 import shutil
@@ -8,65 +9,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from builders import image_dataset, pair_dataset, text_dataset
 from harness import changed, execute, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+from test_bad_bundles import CPU, KINDS, UNITS, bundles  # noqa: F401
 from test_fuzz_params import places
 
+from unroll.evaluation.settings import CaptionEvaluation, PairEvaluation
 from unroll.kinds import load_model
 from unroll.kinds.generation import Sampling
 from unroll.kinds.ngram.arpa import read_arpa, write_arpa
-from unroll.params import CaptionerRun, LanguageModelRun, NgramRun, Seq2SeqRun
-from unroll.training.run import train_run
 
-CPU = torch.device("cpu")
-TEXTS = ["the cat sat on the mat", "a dog ran", "the dog sat, too"] * 2
-PAIRS = [("a b c", "c b a"), ("b a", "a b")] * 3
-SIZES = {"embedding": 4, "hidden": 8}
-LM = (LanguageModelRun, {"kind": "language_model", "cell": "lstm", **SIZES}, {"context": "text", "batch_size": 2})
-UNITS: dict[str, dict[str, Any]] = {
-    "word": {"unit": "word"},
-    "subword": {"unit": "subword", "max_size": 300},
-    "syllable": {"unit": "syllable", "max_words": 5, "max_syllables": 5, "language": "en_US"},
-    "hybrid": {"unit": "hybrid", "max_words": 4},
-    "char": {"unit": "char"},
-}
-
-
-def trained(folder: Path, name: str) -> Path:
-    """The bundle of a small run."""
-    place, steps = folder / f"data-{name}", {"lr": 0.01, "steps": 2}
-    if name == "translator":
-        data, extra = pair_dataset(place, PAIRS), ({"metric": "bleu", "beam": 2},)
-        kind, model, train = Seq2SeqRun, {"kind": "seq2seq", "cell": "gru", **SIZES}, {"batch_size": 4, **steps}
-    elif name == "captioner":
-        data, extra = image_dataset(place), ({"beam": 2},)
-        model = {"kind": "captioner", "cell": "gru", "image": "attention", "channels": [4, 4], **SIZES}
-        kind, train = CaptionerRun, {"batch_size": 4, **steps}
-    elif name == "3gram":
-        data, extra = text_dataset(place, TEXTS, {"unit": "char"}), ({},)
-        kind, model, train = NgramRun, {"kind": "ngram", "order": 3}, {"context": "text"}
-    else:
-        data, extra = text_dataset(place, TEXTS, UNITS[name]), ({},)
-        spelling = {"spelling": {"embedding": 4, "hidden": 4}} if name == "hybrid" else {}
-        kind, model, train = LM[0], {**LM[1], **spelling}, {**LM[2], **steps}
-    run = kind.model_validate(
-        {"dataset": "d", "init": "scratch", "model": model, "train": train, "evaluate": extra[0], "seed": 1}
-    )
-    bundle = folder / "models" / name
-    train_run(name, run, data, place / "vocab", bundle, [], CPU, bundle, folder / "results" / name, folder / "checks")
-    return bundle
-
-
-NAMES = [*UNITS, "3gram", "translator", "captioner"]
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("models")
-    return {name: trained(folder, name) for name in NAMES}
+NAMES = [*UNITS, *KINDS]
 
 
 def used(folder: Path) -> None:
@@ -77,16 +32,8 @@ def used(folder: Path) -> None:
         assert all(score.tokens > 0 for score in found)
         list(model.stream("the", 5, Sampling(1.0, None, None), (1, 0)))
     elif model.task == "pairs":
-        from unroll.evaluation.settings import PairEvaluation
-
         list(model.decode_stream(["a b", "", "x"], PairEvaluation(metric="bleu", beam=2), 1))
     else:
-        import io
-
-        from PIL import Image
-
-        from unroll.evaluation.settings import CaptionEvaluation
-
         file = io.BytesIO()
         Image.new("RGB", (9, 9)).save(file, format="PNG")
         model.decode_nbest([model.read(file.getvalue(), "x.png")], CaptionEvaluation(beam=2), 1)
@@ -123,7 +70,7 @@ json_values = (
 @pytest.mark.parametrize("name", NAMES)
 @fuzz
 @given(st.data())
-def test_any_change_of_a_bundle(bundles: dict[str, Path], name: str, data: st.DataObject) -> None:
+def test_any_change_of_a_bundle(bundles: dict[str, Path], name: str, data: st.DataObject) -> None:  # noqa: F811
     folder = bundles[name].parent.parent / "changed" / name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(bundles[name], folder)
@@ -148,7 +95,7 @@ def test_any_change_of_a_bundle(bundles: dict[str, Path], name: str, data: st.Da
 
 
 @pytest.fixture(scope="module")
-def arpa(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def arpa(bundles: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: F811
     model = load_model(bundles["3gram"], CPU)
     path = tmp_path_factory.mktemp("arpa") / "model.arpa"
     tokens = [model.vocabulary.tokens([n])[0] for n in range(len(model.vocabulary))]
