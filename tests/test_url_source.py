@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import re
 import stat
 import tarfile
 import threading
@@ -34,6 +35,8 @@ class Server(ThreadingHTTPServer):
         self.redirects: dict[str, str] = {}
         self.cut, self.cuts, self.ranges, self.busy = 0, 0, True, 0
         self.requests: list[tuple[str, str | None]] = []
+        self.announced: str | None = None
+        self.endless = False
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{name}"
@@ -65,8 +68,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
+        if not self.server.endless:
+            self.send_header("Content-Length", self.server.announced or str(len(body) - start))
         self.end_headers()
+        while self.server.endless:
+            try:
+                self.wfile.write(body)
+            except OSError:  # nobody listens any more
+                return
         if self.server.cuts:
             self.server.cuts -= 1
             self.wfile.write(body[start : start + self.server.cut])
@@ -169,6 +178,61 @@ def test_missing_and_too_large(server: Server) -> None:
         download(server.url("y"), checksum(BODY), LIMIT)
     with pytest.raises(UserError, match="larger than 100 bytes; raise `max_bytes`"):
         download(server.url("x"), checksum(BODY), 100)
+
+
+def test_a_server_that_sends_without_end(server: Server) -> None:
+    server.files["x"], server.endless = BODY, True
+    with pytest.raises(UserError, match="larger than 5000000 bytes; raise `max_bytes`"):
+        download(server.url("x"), checksum(BODY), 5_000_000)
+    assert sum(path.stat().st_size for path in module.downloads_folder().iterdir()) <= 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("announced", "message"),
+    [
+        ("10", "SHA-256 is .*, not"),
+        ("99999999", "larger than 10000000 bytes"),
+        ("9" * 5_000, "larger than 10000000 bytes"),
+        ("-5", None),
+        ("many", None),
+    ],
+)
+def test_a_server_that_announces_another_size(server: Server, announced: str, message: str | None) -> None:
+    """Less than it sends, more than may be, nothing that is a number: the checksum has the last word."""
+    server.files["x"], server.announced = BODY, announced
+    try:
+        found = download(server.url("x"), checksum(BODY), LIMIT).read_bytes()
+    except UserError as error:
+        assert message is not None and re.search(message, str(error))
+    else:
+        assert message is None and found == BODY
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://example.org/x",
+        "file:///etc/passwd",
+        "ftp://example.org/x",
+        "https://",
+        "http://[",
+        "//example.org/x",
+        "\\x",
+    ],
+)
+def test_a_redirection_to_another_kind_of_place(server: Server, place: str) -> None:
+    server.redirects = {"a": place}
+    with pytest.raises(UserError, match=r"redirected to a place that is not allowed|cannot be fetched"):
+        download(server.url("a"), checksum(b"a"), LIMIT)
+    assert [path.suffix for path in module.downloads_folder().iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:80/x", "http://localhost/x", "http://example.org/x", "file:///x"])
+def test_https_leads_to_https_alone(place: str) -> None:
+    """Not to this machine either, where an address of somebody else could make requests in our name."""
+    module.check_redirect("https://example.org/x", "https://example.com/x")
+    with pytest.raises(ValueError, match="must begin with https://"):
+        module.check_redirect("https://example.org/x", place)
 
 
 def test_redirections(server: Server) -> None:
