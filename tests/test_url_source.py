@@ -217,7 +217,6 @@ def test_a_server_that_announces_another_size(server: Server, announced: str, me
         "https://",
         "http://[",
         "//example.org/x",
-        "\\x",
     ],
 )
 def test_a_redirection_to_another_kind_of_place(server: Server, place: str) -> None:
