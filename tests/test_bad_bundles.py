@@ -104,6 +104,13 @@ INFO, INDEX, TEXT = "bundle.json", "vocab/vocabularies.json", "vocab/text.json"
         ("char", INFO, put([], "settings", "model"), "settings.model: should be a dictionary"),
         ("char", INFO, put("lstn", "settings", "model", "cell"), "cell: should be"),
         ("char", INFO, put(65536, "settings", "model", "hidden"), "weights do not fit the model"),
+        (
+            "char",
+            INFO,
+            put({"embedding": 4, "hidden": 4}, "settings", "model", "spelling"),
+            "settings.model.spelling goes with a vocabulary of unit hybrid",
+        ),
+        ("hybrid", INFO, put(None, "settings", "model", "spelling"), "settings.model.spelling goes with a vocabulary"),
         ("char", INFO, put(65536, "settings", "model", "embedding"), "weights do not fit the model"),
         ("char", INFO, put(100, "settings", "model", "layers"), "weights do not fit the model"),
         ("char", INFO, put(None, "settings", "train", "context"), "settings.train.context: is missing"),

@@ -104,6 +104,10 @@ def test_text_is_written_as_utf_8_on_any_terminal(project, encoding):
     assert "never seen" in done.stderr.decode("utf-8")
 
 
+def test_a_byte_order_mark_is_no_text(unroll):
+    assert unroll("score", "lm", given=b"\xef\xbb\xbfthe cat\n") == unroll("score", "lm", given=b"the cat\n")
+
+
 def test_scores_as_json_have_every_measure(unroll):
     first, second = map(json.loads, unroll("score", "lm", "--json", given=b"the cat\nQ\n").splitlines())
     assert first["log_probability"] == -first["nll_nats"]
@@ -159,6 +163,7 @@ def test_pairs_are_evaluated_as_params_say_now(unroll, project):
         (["generate", "lm", "--temperature", "nan"], b"", "--temperature nan: should be above 0"),
         (["generate", "lm", "--top-p", "1.5"], b"", "--top-p 1.5: should be above 0 and at most 1"),
         (["score", "lm"], b"good\nb\xff\n", "standard input: not UTF-8 at byte 6, in line 2"),
+        (["score", "lm"], b"\xef\xbb\xbfb\xff\n", "standard input: not UTF-8 at byte 4, in line 1"),
         (["evaluate", "lm", "--data", "missing.txt"], b"", "missing.txt: no such file"),
         (["evaluate", "lm", "--data", "new.txt", "--target", "new.txt"], b"", "--target: belongs to encoder-decoders"),
         (["evaluate", "translator", "--data", "new.txt"], b"", "--target: is missing"),

@@ -284,6 +284,13 @@ def test_null_and_numbers_in_parquet(tmp_path: Path) -> None:
         rows(tmp_path, train="x.parquet", split=split, columns=["txt"])
 
 
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.date64()])
+def test_parquet_dates_beyond_all_years(tmp_path: Path, kind: pa.DataType) -> None:
+    pq.write_table(pa.table({"text": pa.array([0, 86_400_000 * 2**24], pa.int64()).view(kind)}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet: (row 1: column 'text' is date|a value behind row 0 cannot)"):
+        rows(tmp_path, train="x.parquet", split={"valid": 0.1, "test": 0.1, "by": "hash"})
+
+
 def test_a_parquet_column_that_is_there_twice(tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
     pq.write_table(table, tmp_path / "x.parquet")

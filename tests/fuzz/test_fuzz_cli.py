@@ -90,7 +90,8 @@ def test_decode(command: str, data: st.DataObject) -> None:
         assert len(printed) == lines_in(given)
         if as_json:
             sources = [json.loads(line)["source"] for line in printed]
-            assert sources == [line.removesuffix("\r") for line in given.decode().split("\n")[: len(printed)]]
+            text = given.decode().removeprefix("\ufeff")
+            assert sources == [line.removesuffix("\r") for line in text.split("\n")[: len(printed)]]
 
 
 prompts = texts | st.text(max_size=5) | st.sampled_from(["\ud800", "a\udcff", "x" * 5_000, "\x00", "--help", "-", ""])

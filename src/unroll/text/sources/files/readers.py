@@ -208,6 +208,8 @@ def _parquet_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[s
                 f"{path}: a text behind row {number} is not UTF-8 at its byte {error.start} "
                 f"(0x{error.object[error.start]:02x})"
             ) from None
+        except (ValueError, OverflowError) as error:  # a date beyond all years, for instance
+            raise UserError(f"{path}: a value behind row {number} cannot be read: {error}") from None
 
 
 def _parquet_columns(path: Path, names: list[str], columns: Mapping[str, str]) -> list[str]:
