@@ -79,7 +79,7 @@ class Vocabulary(ABC):
 class Index(Settings):
     """What `INDEX` holds."""
 
-    fields: dict[str, Annotated[str, Field(pattern=r"^\w+$")]]
+    fields: dict[str, Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]]
     """The name of each field's vocabulary, a file beside it."""
 
 
