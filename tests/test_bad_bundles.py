@@ -66,6 +66,14 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: trained(folder, name) for name in [*UNITS, *KINDS]}
 
 
+def copied(bundle: Path, folder: Path) -> Path:
+    """A copy without checksums, as somebody would give it away who means harm."""
+    shutil.copytree(bundle, folder)
+    for sums in list(folder.rglob("SHA256SUMS")):
+        sums.unlink()
+    return folder
+
+
 def put(value: Any, *path: str) -> Callable[[Any], Any]:
     """Sets a value in nested dictionaries."""
 
@@ -150,7 +158,7 @@ INFO, INDEX, TEXT = "bundle.json", "vocab/vocabularies.json", "vocab/text.json"
     ],
 )
 def test_json_that_was_changed_is_told_by_its_file(tmp_path, bundles, name, file, change, told):
-    folder = shutil.copytree(bundles[name], tmp_path / "bundle")
+    folder = copied(bundles[name], tmp_path / "bundle")
     (folder / file).write_text(json.dumps(change(json.loads((folder / file).read_text()))))
     with pytest.raises(UserError) as caught:
         load_model(folder, CPU)
@@ -181,7 +189,7 @@ def changed(weights: dict[str, torch.Tensor], name: str, value: Any) -> dict[str
     ],
 )
 def test_weights_that_were_changed_are_told_by_their_name(tmp_path, bundles, name, tensor, value, told):
-    folder = shutil.copytree(bundles[name], tmp_path / "bundle")
+    folder = copied(bundles[name], tmp_path / "bundle")
     path = folder / "weights.safetensors"
     save_file(changed(load_file(path), tensor, value), path)
     with pytest.raises(UserError) as caught:
@@ -191,7 +199,7 @@ def test_weights_that_were_changed_are_told_by_their_name(tmp_path, bundles, nam
 
 @pytest.mark.parametrize("part", ["vocab/text.model", "vocab/text.json"])
 def test_a_part_of_a_vocabulary_that_is_gone_is_told(tmp_path, bundles, part):
-    folder = shutil.copytree(bundles["subword"], tmp_path / "bundle")
+    folder = copied(bundles["subword"], tmp_path / "bundle")
     (folder / part).unlink()
     with pytest.raises(UserError, match=rf"^{folder}/{part}: "):
         load_model(folder, CPU)
@@ -206,7 +214,7 @@ def test_a_subword_model_of_other_special_pieces_is_told(tmp_path, bundles):
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=40, hard_vocab_limit=False, minloglevel=2
     )
-    folder = shutil.copytree(bundles["subword"], tmp_path / "bundle")
+    folder = copied(bundles["subword"], tmp_path / "bundle")
     (folder / "vocab" / "text.model").write_bytes(model.getvalue())
     with pytest.raises(UserError, match=r"vocab/text\.model: no SentencePiece model"):
         load_model(folder, CPU)

@@ -19,7 +19,7 @@ import requests
 import torch
 from builders import text_dataset
 from ruamel.yaml import YAML
-from test_bad_bundles import bundles  # noqa: F401
+from test_bad_bundles import bundles, copied  # noqa: F401
 from test_params import GOOD
 
 from unroll.cli.ui import server_environment
@@ -131,9 +131,7 @@ def test_the_trap_would_work(tmp_path):
 
 
 def test_a_pickle_in_place_of_weights(tmp_path, bundles, trap):  # noqa: F811
-    import shutil
-
-    folder = shutil.copytree(bundles["char"], tmp_path / "bundle")
+    folder = copied(bundles["char"], tmp_path / "bundle")
     (folder / "weights.safetensors").write_bytes(trap)
     with pytest.raises(UserError, match=r"weights\.safetensors: "):
         load_model(folder, torch.device("cpu"))
@@ -142,6 +140,7 @@ def test_a_pickle_in_place_of_weights(tmp_path, bundles, trap):  # noqa: F811
 @pytest.mark.parametrize("name", ["text", "text.offsets", "text.lengths"])
 def test_a_pickle_in_place_of_encoded_text(tmp_path, trap, name):
     text_dataset(tmp_path, ["abcd", "dcba"], {"unit": "char"})
+    (tmp_path / "encoded" / "SHA256SUMS").unlink(missing_ok=True)
     for content in (trap, object_array(tmp_path / "trace")):
         (tmp_path / "encoded" / "train" / f"{name}.npy").write_bytes(content)
         with pytest.raises(UserError, match=rf"train/{name}\.npy: "):

@@ -13,7 +13,7 @@ from harness import changed, execute, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from test_bad_bundles import CPU, KINDS, UNITS, bundles  # noqa: F401
+from test_bad_bundles import CPU, KINDS, UNITS, bundles, copied  # noqa: F401
 from test_fuzz_params import places
 
 from unroll.evaluation.settings import CaptionEvaluation, PairEvaluation
@@ -73,7 +73,7 @@ json_values = (
 def test_any_change_of_a_bundle(bundles: dict[str, Path], name: str, data: st.DataObject) -> None:  # noqa: F811
     folder = bundles[name].parent.parent / "changed" / name
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(bundles[name], folder)
+    copied(bundles[name], folder)
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     for path in data.draw(st.lists(st.sampled_from(files), min_size=1, max_size=2, unique=True)):
         content = (folder / path).read_bytes()
