@@ -20,7 +20,7 @@ export PYTHONDONTWRITEBYTECODE =
 repro: $(INSTALLED)
 	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
 	@$(BIN)/unroll compare
-	@echo "All runs, with their curves and samples, in MLflow: make ui"
+	@echo "All runs, with their curves and samples: report/comparison.html, or in MLflow: make ui"
 
 ui: $(INSTALLED)
 	@$(BIN)/unroll ui

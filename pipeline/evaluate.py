@@ -18,6 +18,7 @@ def evaluate(
     history: Annotated[Path, typer.Option(help="history.csv of the run")],
     results: Annotated[Path, typer.Option(help="folder for metrics.json, samples.md and figures")],
     predictions: Annotated[Path, typer.Option(help="folder for hypotheses or scores of single texts")],
+    checkpoints: Annotated[Path, typer.Option(help="folder of trainings, from which that of this run goes")],
 ) -> None:
     """Evaluate RUN of params.yaml on the test split of its data set."""
     settings = params.load()
@@ -25,9 +26,14 @@ def evaluate(
 
     device = prepare(settings.compute)
     from unroll.evaluation.evaluate import evaluate_run
+    from unroll.files import read_json
     from unroll.kinds import load_model
+    from unroll.kinds.bundle import INFO
     from unroll.text.encoded import EncodedDataset
+    from unroll.training.checkpoints import Checkpoints
 
+    # DVC keeps the trained model by now.
+    Checkpoints(checkpoints / read_json(model / INFO)["fingerprint"]).clear()
     chosen = params.entry("runs", settings.runs, run).evaluate
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen, [model], history, results, predictions)

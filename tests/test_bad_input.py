@@ -17,6 +17,7 @@ from builders import pair_dataset, text_dataset
 from ruamel.yaml import YAML
 from test_training import Unigram
 
+from unroll.checksums import SUMS
 from unroll.cli import app
 from unroll.errors import UserError, run
 from unroll.evaluation.language_model import measure
@@ -126,6 +127,7 @@ def test_encoded_files_with_wrong_numbers_are_named(tmp_path, file, values, told
     for place, value in values.items():
         array[place] = value
     np.save(path, array)
+    (tmp_path / "encoded" / SUMS).unlink()
     with pytest.raises(UserError) as caught:
         EncodedDataset.open(tmp_path / "encoded")
     assert told in str(caught.value)
@@ -138,6 +140,7 @@ def test_encoded_files_that_are_cut_or_missing_are_named(tmp_path, size, name):
     text_dataset(tmp_path, ["abcd", "dcba"], {"unit": "char"})
     path = tmp_path / "encoded" / "valid" / f"{name}.npy"
     path.write_bytes(path.read_bytes()[:size])
+    (tmp_path / "encoded" / SUMS).unlink()
     with pytest.raises(UserError, match=rf"valid/{name}\.npy: .*; the file is damaged"):
         EncodedDataset.open(tmp_path / "encoded")
     path.unlink()

@@ -15,10 +15,6 @@ from test_tracking import Project, settings
 
 from unroll.tracking.run import track_run
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-
 ROOT = Path(__file__).parent.parent
 PATIENCE = 120_000  # milliseconds; on a quiet machine a page takes two seconds
 
@@ -60,15 +56,6 @@ def wait_for(server: "subprocess.Popen[str]") -> str:
             assert server.poll() is None, "MLflow ended"
             time.sleep(0.5)
     raise AssertionError(f"{found} does not answer")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=options)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

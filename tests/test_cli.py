@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,8 +11,11 @@ import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
+from typer.testing import CliRunner
 
+from unroll.cli import app
 from unroll.cli.ui import _announce
 
 
@@ -197,6 +201,32 @@ def test_ui_prints_its_link_once_there_is_an_answer(capsys, monkeypatch):
 
 
 def test_ui_starts_nothing_where_a_server_is_named(folder):
-    done = unroll("ui", folder=folder, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "http://127.0.0.1:9" in done.stdout
+    with subprocess.Popen(
+        [sys.executable, "-uc", "from unroll.cli import main; main()", "ui"],
+        cwd=folder,
+        env={**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout and following.stderr
+        assert "http://127.0.0.1:9" in following.stdout.readline()
+        assert psutil.Process(following.pid).children() == []
+        time.sleep(0.5)
+        following.send_signal(signal.SIGINT)
+        assert (following.wait(30), following.stderr.read()) == (0, "")
+
+
+@pytest.mark.parametrize("command", sorted(info.name or info.callback.__name__ for info in app.registered_commands))
+def test_every_command_shows_how_it_is_used(command):
+    shown = CliRunner().invoke(app, [command.replace("_", "-"), "--help"], terminal_width=200)
+    assert shown.exit_code == 0
+    assert "Examples:" in shown.output and f"unroll {command.replace('_', '-')}" in shown.output.split("Examples:")[1]
+
+
+def test_check_as_json(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    told = CliRunner().invoke(app, ["check", "--estimate", "--json"])
+    found = json.loads(told.output)
+    assert (found["corpora"], found["runs"]) == (3, 8)
+    assert [one["run"] for one in found["estimates"]][:2] == ["char-lstm", "char-gru"]

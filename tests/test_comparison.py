@@ -33,9 +33,9 @@ DATASETS = {
 }
 TIMING = """\
 step,time,seconds,tokens_per_second,peak_ram_bytes
-1,1700000001,1,10,500
-2,1700000002,2,20,900
-3,1700000004.5,4.5,90,900
+1,1700000001,1,10,500000
+2,1700000002,2,20,2100000
+3,1700000004.5,4.5,90,2100000
 """
 BLEU = {"bleu": "nrefs:1|tok:13a", "chrf": "nrefs:1|nc:6"}
 
@@ -181,10 +181,10 @@ def test_baselines_are_rows_once_and_never_the_best(project):
     page = project.compare().to_markdown()
     assert "bleu: nrefs:1\\|tok:13a" in page
     assert [line for line in page.splitlines() if line.startswith("|")][2:] == [
-        "| *nearest* |  |  | 60.0 | 50.0 | – | – | – | – |",
-        "| b | gru | word → char | **45.0** | 65.0 | 1.23M | 5.0 | 4 | 20 |",
-        "| a | gru | word → char | 40.0 | **70.0** | 1.23M | 5.0 | 4 | 20 |",
-        "| *copy* |  |  | 3.0 | 20.0 | – | – | – | – |",
+        "| *nearest* |  |  | 60.0 | 50.0 | – | – | – | – | – |",
+        "| b | gru | word → char | **45.0** | 65.0 | 1.23M | 5.0 | 2.1 | 4 | 20 |",
+        "| a | gru | word → char | 40.0 | **70.0** | 1.23M | 5.0 | 2.1 | 4 | 20 |",
+        "| *copy* |  |  | 3.0 | 20.0 | – | – | – | – | – |",
     ]
 
 
@@ -212,8 +212,22 @@ def test_costs_come_from_the_timings(project):
     project.language_model("a", 2.0)
     (table,) = project.compare().tables
     (row,) = table.rows
-    figures = {key: row.mean(key) for key in ("seconds", "tokens_per_second", "parameters", "model_bytes")}
-    assert figures == {"seconds": 4.5, "tokens_per_second": 20, "parameters": 1_234_567, "model_bytes": 5_040_000}
+    measured = {
+        "parameters": 1_234_567,
+        "model_bytes": 5_040_000,
+        "peak_ram_bytes": 2_100_000,
+        "seconds": 4.5,
+        "tokens_per_second": 20,
+    }
+    assert [column.label for column in table.columns(wide=True) if column.measure.cost] == [
+        "params",
+        "disk MB",
+        "peak RAM MB",
+        "train s",
+        "tokens/s",
+    ]
+    figures = {key: row.mean(key) for key in measured}
+    assert figures == measured
 
 
 def test_what_is_written(project, tmp_path):
@@ -262,8 +276,9 @@ def test_a_terminal_shows_every_figure(project, width):
     project.language_model("char-lstm", 2.25)
     project.language_model("subword-elman", 2.5, dataset="docs-word", cell="elman", unit="word", perplexity=1234.5)
     console = Console(width=width, record=True, file=io.StringIO())
-    console.print(project.compare().to_terminal())
+    console.print(project.compare().to_terminal(wide=width > 80))
     shown = console.export_text()
+    assert ("disk" in shown) == (width > 80)
     for word in ("char-lstm", "subword-elman", "2.250", "2.500", "11,585", "1,234", "1.00%", "1.23M", "20"):
         assert word in shown
     assert "…" not in shown

@@ -25,10 +25,16 @@ from unroll.evaluation.results import read_results
 from unroll.kinds import load_model
 from unroll.text.corpus import read_texts
 from unroll.text.encoded import EncodedDataset
+from unroll.text.encoding import encode_dataset
+from unroll.text.settings import DatasetSettings
 from unroll.text.sources.files import CorpusSettings, read
 from unroll.text.sources.url.unpacking import unpack
+from unroll.text.vocabulary import load_vocabularies
 from unroll.training.run import train_run
 
+SETTINGS = DatasetSettings.model_validate(
+    {"corpus": "x", "fields": {"text": {"unit": "subword", "max_size": 300}}, "max_length": 100}
+)
 TEXTS = [f"text {n} of a few words, none of them new" for n in range(200)]
 
 
@@ -170,7 +176,7 @@ def test_a_bundle_that_was_cut_is_told_by_its_part(finished, monkeypatch, capsys
     error = capsys.readouterr().err
     assert left.value.code == 2
     assert error.startswith(f"error: models/lm/{part}: ")
-    assert error.endswith("; the file is damaged: remove it, and dvc repro makes it again\n")
+    assert "damaged, these are not the bytes that were written" in error
     assert load_model(finished / "models" / "lm", torch.device("cpu"))
 
 
@@ -190,17 +196,35 @@ def test_results_that_were_cut_are_told(finished, part, content):
     assert read_results(finished / "results" / "lm")
 
 
-def test_parquet_of_the_pipeline_that_was_damaged_is_told(finished):
-    for path, read_it in (
-        (finished / "raw" / "test.parquet", lambda: list(read_texts(finished / "raw", "test", "text"))),
-        (
-            finished / "encoded" / "test" / "raw.parquet",
-            lambda: EncodedDataset.open(finished / "encoded").raw_texts("test", "text"),
-        ),
-    ):
+READERS: dict[str, Callable[[Path], Any]] = {
+    "models/lm": lambda folder: load_model(folder, CPU),
+    "vocab": load_vocabularies,
+    "encoded": EncodedDataset.open,
+    "raw": lambda folder: encode_dataset("x", folder, folder.parent / "vocab", SETTINGS, folder.parent / "again"),
+}
+
+
+@pytest.mark.parametrize("place", READERS)
+def test_one_flipped_bit_in_any_file_is_told_by_its_name(finished, place):
+    folder = finished / place
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "SHA256SUMS")
+    assert len(paths) >= 3
+    for path in paths:
         whole = path.read_bytes()
-        path.write_bytes(whole[:100])
-        with pytest.raises(UserError, match=rf"{path.name}: no valid Parquet file, or a damaged one"):
-            read_it()
+        changed = bytearray(whole)
+        changed[len(whole) // 2] ^= 4
+        path.write_bytes(changed)
+        with pytest.raises(UserError, match=f"{path}: damaged, these are not the bytes that were written"):
+            READERS[place](folder)
         path.write_bytes(whole)
-        assert len(read_it()) == 6
+    READERS[place](folder)
+
+
+def test_parquet_that_was_damaged_is_told(finished):
+    path = finished / "raw" / "test.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    with pytest.raises(UserError, match=r"test.parquet: no valid Parquet file, or a damaged one"):
+        list(read_texts(finished / "raw", "test", "text"))
+    path.write_bytes(whole)
+    assert len(list(read_texts(finished / "raw", "test", "text"))) == 6

@@ -1,13 +1,16 @@
 """dvc.yaml names the code that its stages run, and imports flow one way."""
 
 import ast
+import json
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from unroll.code import dependencies, imported_files, stage_dependencies
+from unroll.training.history import HISTORY
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "unroll"
@@ -18,7 +21,7 @@ SOURCES = sorted(path.parent.name for path in PACKAGE.glob("text/sources/*/__ini
 
 def code_listed(stage: str) -> set[str]:
     body = STAGES[stage].get("do", STAGES[stage])
-    return {dep for dep in body["deps"] if dep.endswith(".py")}
+    return {dep for dep in body.get("deps", []) if dep.endswith(".py")}
 
 
 def relative(paths: set[Path]) -> set[str]:
@@ -61,11 +64,33 @@ def test_combining_needs_the_code_of_all_kinds_that_go_into_it():
     assert "src/unroll/kinds/combination" in STAGES["combine"]["do"]["deps"]
 
 
+@pytest.mark.parametrize("stage", sorted(STAGES))
+def test_a_stage_lists_the_files_that_its_code_reads(stage):
+    """What lies beside a module and is no module: a page's template, its style, its script."""
+    folders = {(ROOT / path).parent for path in code_listed(stage)} - {PACKAGE}
+    beside = {path for folder in folders for path in folder.glob("*") if path.is_file() and path.suffix != ".py"}
+    body = STAGES[stage].get("do", STAGES[stage])
+    assert relative(beside) <= set(body.get("deps", []))
+
+
+def test_the_files_that_code_reads_are_installed():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["unroll"]
+    files = {path for path in PACKAGE.rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+    assert files == {path for pattern in patterns for path in PACKAGE.glob(pattern) if path.suffix != ".py"}
+
+
+def test_the_curves_that_dvc_draws_are_columns_of_the_history():
+    (curves,) = [plot for plot in STAGES["train"]["do"]["plots"] if "results/${key}/history.csv" in plot]
+    drawn = curves["results/${key}/history.csv"]
+    template = json.loads((ROOT / ".dvc" / "plots" / f"{drawn['template']}.json").read_text())
+    assert {drawn["x"], drawn["y"], *template["transform"][0]["fold"]} <= set(HISTORY)
+
+
 # Each layer may import itself and those before it.
 LAYERS = [
     ["errors"],
     ["settings", "files", "code", "scheduling", "images"],
-    ["mistakes"],
+    ["mistakes", "checksums"],
     ["stored", "parsing"],
     ["text"],
     ["nn"],
@@ -131,11 +156,11 @@ def test_nothing_imports_a_bridge():
     assert {path.parent for path in importers} <= {PACKAGE / "bridges"}
 
 
-@pytest.mark.parametrize("package", ["mlflow", "dvc"])
-def test_the_library_does_not_need(package):
+@pytest.mark.parametrize(("package", "rooms"), [("mlflow", {"tracking"}), ("dvc", {"cli"})])
+def test_the_library_does_not_need(package, rooms):
     needing = {
         path.relative_to(PACKAGE).parts[0]
         for path in PACKAGE.rglob("*.py")
         if any(f"{word} {package}" in path.read_text() for word in ("import", "from"))
     }
-    assert needing <= {"tracking"}
+    assert needing <= rooms

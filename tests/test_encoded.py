@@ -193,6 +193,7 @@ def test_a_split_without_rows_is_refused_and_leaves_nothing(tmp_path):
     assert data.manifest["dataset"] == "tiny"
     path = tmp_path / "raw" / "valid.parquet"
     pq.write_table(pq.read_table(path).slice(0, 0), path)
+    (tmp_path / "raw" / "SHA256SUMS").unlink()
     settings = DatasetSettings(corpus="tiny", fields={"text": CHAR}, max_length=3)
     with pytest.raises(UserError, match="no rows"):
         encode_dataset("tiny", tmp_path / "raw", tmp_path / "vocab", settings, tmp_path / "new")

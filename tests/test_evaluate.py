@@ -14,6 +14,7 @@ from builders import dataset
 from unroll.errors import UserError
 from unroll.evaluation import pair_findings
 from unroll.evaluation.evaluate import evaluate_run
+from unroll.evaluation.generated import read_generated
 from unroll.evaluation.scores import figures as figures_of
 from unroll.evaluation.settings import LanguageModelEvaluation, PairEvaluation
 from unroll.evaluation.significance import read_scored
@@ -136,6 +137,8 @@ def test_a_language_model(places, tmp_path):
     assert [row["chars"] for row in rows] == ["4", "6"]
     page = (places["results"] / "samples.md").read_text()
     assert page.count("c a b new `word`") == 1
+    assert [text.prompt for text in read_generated(places["predictions"])] == ["", "c ", ""]
+    assert read_generated(places["predictions"])[1].text == "c a b new `word`"
 
 
 def test_pairs(places, tmp_path):

@@ -12,12 +12,12 @@ from builders import pair_dataset, text_dataset
 from typer.testing import CliRunner
 
 import unroll
+from unroll.checksums import SUMS
 from unroll.cli import app
 from unroll.errors import UserError
 from unroll.evaluation.results import Results
 from unroll.evaluation.settings import PairEvaluation
 from unroll.exported.card import model_card
-from unroll.exported.checksums import SUMS
 from unroll.exported.models import PairModel, TextModel
 from unroll.files import read_json, sha256
 from unroll.kinds import load_model
@@ -148,7 +148,7 @@ def test_a_file_that_changed_is_named_and_so_is_one_that_is_gone(exported, monke
         unroll.load(folder)
     gone, changed = caught.value.problems
     assert gone.startswith(f"{folder}/vocab/text.json: not there") and "SHA256SUMS" in gone
-    assert changed.startswith(f"{folder}/weights.safetensors: not the bytes that were exported")
+    assert changed.startswith(f"{folder}/weights.safetensors: damaged, these are not the bytes")
     result = CliRunner().invoke(app, ["generate", str(folder)])
     assert isinstance(result.exception, UserError) and "weights.safetensors" in str(result.exception)
 

@@ -108,10 +108,9 @@ class Project:
         self.write(params)
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
-    """A project, in a folder with a space in its name, whose pipeline has run once."""
-    project = Project(tmp_path_factory.mktemp("a clone") / "un roll")
+def build(folder: Path, params: dict[str, Any]) -> Project:
+    """A project with small data whose pipeline has not run yet."""
+    project = Project(folder)
     project.folder.mkdir()
     for name in COPIED:
         source = ROOT / name
@@ -119,14 +118,21 @@ def finished(tmp_path_factory) -> Project:
         copy(source, project.folder / name)
     project.run("git", "init", "-q")
     project.run("dvc", "init", "-q")
-    for folder, suffixes in (("tiny", [".txt"]), ("pairs", [".en", ".xx"])):
-        data = project.folder / "data" / folder
+    for corpus, suffixes in (("tiny", [".txt"]), ("pairs", [".en", ".xx"])):
+        data = project.folder / "data" / corpus
         data.mkdir(parents=True)
         for seed, (split, count) in enumerate({"train": 60, "valid": 10, "test": 10}.items()):
             for suffix in suffixes:
                 lines = [s[::-1] if suffix == ".xx" else s for s in sentences(count, seed * 10_000)]
                 (data / f"{split}{suffix}").write_text("".join(f"{line}\n" for line in lines))
-    project.write(PARAMS)
+    project.write(params)
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Project:
+    """A project, in a folder with a space in its name, whose pipeline has run once."""
+    project = build(tmp_path_factory.mktemp("a clone") / "un roll", PARAMS)
     project.repro()
     return project
 
@@ -152,6 +158,8 @@ def test_every_output_is_there(finished):
         "mlruns/mlflow.db",
         "mlruns/receipts/lm.json",
         "report/comparison.md",
+        "report/comparison.html",
+        "predictions/lm/samples.jsonl",
         "report/comparison.json",
     ):
         assert (finished.folder / path).exists(), path
@@ -196,7 +204,7 @@ def test_an_edited_file_of_a_corpus_runs_that_corpus_again(project):
 def test_a_new_run_is_an_entry_and_nothing_else(project):
     project.edit("runs/lm-gru", {**LANGUAGE_MODEL, "model": {**LANGUAGE_MODEL["model"], "cell": "gru"}})
     assert project.repro() == ["train@lm-gru", "evaluate@lm-gru", "track@lm-gru", "compare"]
-    assert "lm-gru" in (project.folder / "report" / "comparison.md").read_text()
+    assert all("lm-gru" in (project.folder / "report" / f"comparison.{kind}").read_text() for kind in ("md", "html"))
 
 
 NGRAM: dict[str, Any] = {

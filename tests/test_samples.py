@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unroll.errors import UserError
 from unroll.evaluation.buckets import Bucket
+from unroll.evaluation.excerpts import random_rows
 from unroll.evaluation.fluency import Fluency
-from unroll.evaluation.samples import Pair, fenced, language_model_page, pair_page, random_rows
+from unroll.evaluation.generated import FILE, Generated, read_generated, to_jsonl
+from unroll.evaluation.samples import Pair, fenced, language_model_page, pair_page
 from unroll.evaluation.settings import LanguageModelEvaluation
 
 
@@ -33,7 +36,7 @@ def test_the_page_of_a_language_model():
         "real": Fluency({"words": 0, "longest_copy": 0}, ""),
     }
     measures = {"perplexity": 12.3456, "bits_per_char": 1.5, "unit": "word", "context": "text"}
-    page = language_model_page(measures, settings, [("", "Hello\n```"), ("Return ", "")], groups)
+    page = language_model_page(measures, settings, [Generated("", "Hello\n```"), Generated("Return ", "")], groups)
     assert "unit word · context text · perplexity 12.35 · bits per character 1.5\n" in page
     assert "temperature 0.7 with seed 5" in page
     assert "````text\nHello\n```\n````" in page
@@ -82,3 +85,17 @@ def test_long_and_empty_texts_of_a_pair_are_readable():
 def test_random_rows_are_drawn_by_their_seed():
     assert random_rows(100, 20, 1) == sorted(set(random_rows(100, 20, 1))) != random_rows(100, 20, 2)
     assert random_rows(3, 20, 1) == [0, 1, 2]
+
+
+def test_generated_texts_are_read_back_as_they_were(tmp_path):
+    texts = [Generated("", 'a "quote"\n\r\x00\u2028</script>'), Generated("Return ", "Return 词")]
+    (tmp_path / FILE).write_text(to_jsonl(texts), encoding="utf-8", newline="\n")
+    assert read_generated(tmp_path) == texts
+    assert read_generated(tmp_path / "of a run that wrote none") == []
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"prompt": ""}', "1"])
+def test_a_damaged_file_of_texts_is_named(tmp_path, line):
+    (tmp_path / FILE).write_text(f"{line}\n")
+    with pytest.raises(UserError, match=r"samples\.jsonl: no texts with their prompts"):
+        read_generated(tmp_path)

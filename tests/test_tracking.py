@@ -1,10 +1,12 @@
 """Runs in a real MLflow store: complete, found again, never doubled."""
 
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -373,6 +375,31 @@ def test_a_run_without_results_is_refused(project, missing):
     with pytest.raises(UserError, match="dvc repro track@tiny"):
         project.track()
     assert project.runs() == []
+
+
+@pytest.mark.parametrize("answers", [None, 500, 404])
+def test_a_server_that_is_away_or_cannot_is_told_and_logged_to_when_it_is_back(project, tmp_path, monkeypatch, answers):
+    class Refusing(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(answers)
+
+        do_POST = do_GET
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    uri = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    if answers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    else:
+        server.server_close()
+    with pytest.raises(UserError, match=f"MLflow at {uri}: .*once MLflow is back, run this again"):
+        project.track()
+    if answers:
+        server.shutdown()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/back.db")
+    monkeypatch.chdir(tmp_path)
+    assert project.track().uri.endswith("back.db")
 
 
 def test_two_processes_may_create_the_store_at_once(tmp_path):

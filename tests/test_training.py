@@ -290,9 +290,13 @@ def test_more_epochs_go_on_from_where_fewer_have_ended(tmp_path, capsys, setting
     assert "beyond this budget; begins anew" in capsys.readouterr().err
 
 
-def test_a_schedule_that_looks_at_the_budget_leaves_nothing_to_go_on_from(tmp_path):
-    resumable(tmp_path, {"epochs": 3, "schedule": "cosine"})
-    assert not tmp_path.exists()
+@pytest.mark.parametrize("settings", [{"schedule": "cosine"}, {"average": 2}, {"patience": 1, "lr": 40.0}])
+def test_a_finished_training_that_is_run_again_is_at_its_end(tmp_path, settings):
+    first, best = resumable(tmp_path, {"epochs": 6, **settings})
+    again, same = resumable(tmp_path, {"epochs": 6, **settings}, fails_at=0)  # not one batch more
+    assert again.history.rows == first.history.rows
+    assert (same.step, same.averaged) == (best.step, best.averaged)
+    assert all(torch.equal(same.weights[name], weight) for name, weight in best.weights.items())
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, monkeypatch, capsys):

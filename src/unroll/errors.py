@@ -1,8 +1,22 @@
 """What a person did wrong, told to the person: one line a problem, exit code 2, no traceback."""
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
+
+_SPACE = "free some (`unroll prune`, `dvc gc --workspace`) and run it again"
+_RIGHTS = "it has to be writable by who runs this"
+REFUSALS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EFBIG: "a file may not be that large here (ulimit -f)",
+    errno.EROFS: _RIGHTS,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
 
 
 class UserError(Exception):
@@ -29,8 +43,21 @@ def complain(error: UserError) -> NoReturn:
 
 
 def run(app: Callable[..., Any]) -> None:
-    """Run a Typer app as the whole program, showing a `UserError` as `complain` does."""
+    """Run a Typer app as the whole program, showing as `complain` does a `UserError` and what the machine refuses."""
     try:
         app()
     except UserError as error:
         complain(error)
+    except MemoryError:
+        complain(UserError("out of memory; what was finished is whole"))
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        complain(of_the_machine(error))
+
+
+def of_the_machine(error: OSError) -> UserError:
+    """What the machine refused, where, and what to do about it."""
+    number = error.errno or 0
+    where = error.filename if isinstance(error.filename, str) else Path.cwd()
+    return UserError(f"{where}: {os.strerror(number)}; {REFUSALS[number]}; what was there before is whole")

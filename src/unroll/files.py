@@ -1,23 +1,26 @@
 """Writing so that a file or folder appears whole or not at all, and reading it back."""
 
+import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from unroll.errors import UserError
 
+BEFORE = "-before"  # of what a folder takes the place of, for the moment that this takes
+
 
 @contextmanager
 def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path`; sync it and move it into place when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_prefix(path), dir=path.parent)
     try:
         encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
         with os.fdopen(handle, mode, encoding=encoding, newline=newline) as file:
@@ -26,6 +29,7 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
+        _sync(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -34,17 +38,69 @@ def whole_file(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; it takes the place of `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     try:
         yield folder
         folder.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        folder.rename(path)
+        for written in (*folder.rglob("*"), folder):
+            _sync(written)
+        _put(folder, path)
+        _sync(path.parent)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _put(folder: Path, path: Path) -> None:
+    """Have `folder` take the place of `path`, also where another process does the same with one of its own."""
+    before = folder.with_name(f"{folder.name}{BEFORE}")
+    while True:
+        with suppress(FileNotFoundError):
+            path.rename(before)
+        try:
+            folder.rename(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:
+            break
+        shutil.rmtree(before, ignore_errors=True)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _prefix(path: Path) -> str:
+    """How the names of temporary files for `path` begin; what a process that was killed left of them is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        owner = left.name.removeprefix(f".{path.name}.").partition("-")[0]
+        if not owner.isdecimal() or _is_alive(int(owner)):
+            continue
+        if left.name.endswith(BEFORE) and not path.exists():  # killed between the two renamings
+            left.rename(path)
+        elif left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+    return f".{path.name}.{os.getpid()}-"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def _sync(path: Path) -> None:
+    """Have the disk take what was written to a file, or the names in a folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,6 +11,7 @@ from unroll.cli.export import export
 from unroll.cli.new_run import new_run
 from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
+from unroll.cli.prune import prune
 from unroll.cli.repro import repro
 from unroll.cli.runs import runs
 from unroll.cli.text import evaluate, generate, score
@@ -35,7 +36,7 @@ def unroll() -> None:
     """
 
 
-for command in (check, runs, new_run, repro, generate, score, caption, evaluate, compare, export, ui):
+for command in (check, runs, new_run, repro, generate, score, caption, evaluate, compare, export, prune, ui):
     app.command()(command)
 app.command("translate", help=TRANSLATE)(decode)
 app.command("summarize", help=SUMMARIZE)(decode)

@@ -27,7 +27,11 @@ def caption(
     """Say what images show, a line each: the file, a tab, the caption.
 
     What no option says is as in the run's `evaluate`. Images are scaled to the size of the run's dataset. If one cannot
-    be read, all that cannot are named and no caption is written.
+    be read, all that cannot are named and no caption is written. Examples:
+
+        unroll caption attention photo.jpg drawing.png
+
+        unroll caption attention photo.jpg --beam 5 --nbest 3 --json
     """
     options = {"beam": beam, "length_penalty": length_penalty, "min_length": min_length, "max_length": max_length}
     model, info = load_run(run)

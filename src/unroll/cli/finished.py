@@ -23,12 +23,10 @@ def bundle_of(run: str) -> Path:
 
 def load_run(run: str) -> tuple[Any, dict[str, Any]]:
     """The model of a run, or of a bundle's folder, and what its bundle says of it."""
-    from unroll.exported.checksums import verify
     from unroll.files import read_json
     from unroll.nn.device import ComputeSettings, prepare
 
     folder = bundle_of(run)
-    verify(folder)
     compute = ComputeSettings()
     if Path("params.yaml").is_file():
         from unroll.params import load_compute

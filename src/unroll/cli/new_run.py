@@ -17,7 +17,7 @@ def new_run(
 ) -> None:
     """Write a new run into params.yaml, like another one but for some keys; nothing else in the file changes.
 
-    It is checked before it is written. Settings that OTHER shares by an anchor are written out. Example:
+    It is checked before it is written. Settings that OTHER shares by an anchor are written out. Examples:
 
         unroll new-run char-lstm-wide --from char-lstm model.hidden=512 train.lr=0.002
     """

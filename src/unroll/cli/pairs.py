@@ -15,10 +15,14 @@ _HELP = (
     "{what} each line of standard input, in order: one at once if it comes alone, many side by side if they are there."
     "\n\n"
     "What no option says is as in the run's `evaluate`. A blank line stays a blank line. A line longer than the "
-    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number."
+    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number. Examples:\n\n"
+    "    unroll {name} < source.txt > target.txt\n\n"
+    "    echo {line} | unroll {name} --beam 8 --nbest 3 --json"
 )
-TRANSLATE = _HELP.format(what="Translate")
-SUMMARIZE = _HELP.format(what="Write a summary of")
+TRANSLATE = _HELP.format(what="Translate", name="translate translator", line='"The dog sleeps."')
+SUMMARIZE = _HELP.format(
+    what="Write a summary of", name="summarize summarizer", line='"Returns the mean of all values."'
+)
 
 SECONDS = 0.5  # between two looks at how far it is
 CLEAR = "\x1b[K"  # the rest of a terminal's line

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unroll.cli.mending import mended
 from unroll.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,7 +55,14 @@ def repro(
         int | None, typer.Option(min=1, help="parts side by side; by default the CPU cores over compute.threads")
     ] = None,
 ) -> None:
-    """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another."""
+    """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another.
+
+    Stopped by Ctrl-C or killed, it goes on from there the next time. Examples:
+
+        unroll repro
+
+        unroll repro --jobs 4
+    """
     from unroll.cli.machine import lacking_corpora
     from unroll.params import load
     from unroll.scheduling import Children
@@ -85,7 +93,10 @@ def repro(
 def changed_stages() -> dict[str, Any]:
     """What has changed by DVC's own rules, stage by stage; leaves with DVC's own words where DVC cannot say."""
     command = [*DVC, "status", "--json"]
-    done = subprocess.run(command, env=_environment(), stdout=subprocess.PIPE, text=True)  # noqa: S603
+    environment = _environment()
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if done.returncode and mended():
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603
     if done.returncode:
         raise SystemExit(done.returncode)
     found: dict[str, Any] = json.loads(done.stdout)

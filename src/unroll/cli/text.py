@@ -23,7 +23,12 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="texts")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="the same one writes the same")] = 1,
 ) -> None:
-    """Let a language model write, and show it as it is made; an empty line parts several texts."""
+    """Let a language model write, and show it as it is made; an empty line parts several texts. Examples:
+
+    unroll generate char-gru --prompt "The function " --length 300
+
+    unroll generate char-gru --temperature 0.7 --top-p 0.95 --count 3 --seed 1
+    """
     for name, value, bound in (("temperature", temperature, None), ("top-p", top_p, 1.0)):
         if value is not None and not (0 < value < math.inf and (bound is None or value <= bound)):
             raise UserError(f"--{name} {value}: should be above 0" + (f" and at most {bound:g}" if bound else ""))
@@ -50,7 +55,11 @@ def score(
 ) -> None:
     """Score each line of standard input by itself: log-probability in nats, perplexity a unit, bits per character.
 
-    A unit that cannot be undone has no bits per character: a dash.
+    A unit that cannot be undone has no bits per character: a dash. Examples:
+
+        unroll score char-gru < sentences.txt
+
+        echo "Returns the mean." | unroll score char-gru --json
     """
     model = _language_model(run)
     from unroll.evaluation.language_model import measure
@@ -70,7 +79,12 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="text file, a text a line; sources for an encoder-decoder")],
     target: Annotated[Path | None, typer.Option(help="references, a line for each source")] = None,
 ) -> None:
-    """The measures of a finished run on any text, as JSON, as `dvc repro` writes them to results/RUN/metrics.json."""
+    """The measures of a finished run on any text, as JSON, as in results/RUN/metrics.json. Examples:
+
+    unroll evaluate char-gru --data new.txt
+
+    unroll evaluate translator --data new.en --target new.de
+    """
     model, info = load_run(run)
     if model.task == "captions":
         raise UserError(

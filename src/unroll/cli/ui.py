@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 from urllib.request import ProxyHandler, build_opener
 
@@ -20,13 +21,26 @@ PAUSE, PATIENCE = 0.3, 60.0  # seconds between two looks whether MLflow answers,
 def ui(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="by default the first free one from 5000")] = None,
 ) -> None:
-    """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it."""
+    """Browse all runs in MLflow, for this machine's browser alone; Ctrl-C ends it.
+
+    As long as it runs, trainings of this project are shown as far as they are. Where MLFLOW_TRACKING_URI names a server
+    that runs already, they are shown there. Examples:
+
+        unroll ui
+
+        MLFLOW_TRACKING_URI=https://mlflow.example.org unroll ui
+    """
     from unroll.scheduling import Children
+    from unroll.tracking.live import Follower
     from unroll.tracking.store import VIEW, open_store, tracking_uri
 
     uri = tracking_uri()
     if uri.startswith(("http://", "https://")):
-        print(f"MLFLOW_TRACKING_URI names a server that runs already: {uri}")
+        print(
+            f"MLFLOW_TRACKING_URI names a server that runs already: {uri}\nTrainings are shown there. Ctrl-C ends it."
+        )
+        with suppress(KeyboardInterrupt):
+            Follower(Path("checkpoints")).follow(threading.Event())
         return
     port = _free_port() if port is None else _listen(port)
     with open_store() as (_, experiment):
@@ -38,7 +52,12 @@ def ui(
     children = Children()
     with children.end_with_us():
         threading.Thread(target=_announce, args=(port, link), daemon=True).start()
+        follower, end = Follower(Path("checkpoints")), threading.Event()
+        following = threading.Thread(target=follower.follow, args=(end,), daemon=True)
+        following.start()
         code = children.run(command, server_environment(port))
+        end.set()
+        following.join()
     raise SystemExit(0 if children.stopped_by else code)
 
 

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from unroll.evaluation.caption_figures import Shown, attention_over_image, contact_sheet
 from unroll.evaluation.captions import as_words, score_captions
+from unroll.evaluation.excerpts import random_rows
 from unroll.evaluation.findings import Findings, as_csv, as_lines
 from unroll.evaluation.pairs import PairScores
 from unroll.evaluation.predictors import CaptionModel, Hypothesis
-from unroll.evaluation.samples import Caption, caption_page, random_rows
+from unroll.evaluation.samples import Caption, caption_page
 from unroll.evaluation.scores import intervals
 from unroll.evaluation.settings import CaptionEvaluation
 from unroll.images import read_image

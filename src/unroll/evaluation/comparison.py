@@ -51,13 +51,14 @@ def compare(
     Differences are tested with what lies below `predictions`.
     """
     tables: dict[tuple[str, str, str], _DraftTable] = {}
-    not_run = []
+    not_run, runs = [], {}
     alike: Counter[tuple[str, int]] = Counter()
     for name, run in entries.items():
         found = read_results(results / name)
         if found is None:
             not_run.append(name)
             continue
+        runs[name] = found
         dataset = datasets[run.dataset]
         table = tables.setdefault(_place(run, dataset, found.metrics), _DraftTable())
         stated, seed = run.model_dump_json(exclude={"seed"}), getattr(run, "seed", 0)
@@ -74,6 +75,7 @@ def compare(
             for place, table in sorted(tables.items(), key=lambda item: item[0])
         ),
         tuple(not_run),
+        runs,
     )
 
 

@@ -22,7 +22,7 @@ def _count(value: float) -> str:
 
 
 def _megabytes(value: float) -> str:
-    return f"{value / 1e6:.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
+    return f"{value / 1e6:,.0f}" if value >= 1e8 else f"{value / 1e6:.1f}" if value >= 1e5 else f"{value / 1e6:.3f}"
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Measure:
     show: Callable[[float], str]
     better: Literal["lower", "higher"] | None = None
     """Which figures are better, where they compare within a table."""
+    cost: bool = False
+    """What the model or its training takes, not how good it is."""
+    detail: bool = False
+    """Left out where there is little room."""
 
     @property
     def label(self) -> str:
@@ -59,11 +63,12 @@ MEASURES = (
     Measure("length_ratio", "length\nratio", _plain(2)),
     Measure("copy_rate", "copied", lambda value: f"{100 * value:.0f}%"),
     Measure("p_gen", "p_gen", _plain(2)),
-    Measure("parameters", "params", _count),
-    Measure("model_bytes", "MB", _megabytes),
-    Measure("memory_bytes", "RAM\nMB", _megabytes),
-    Measure("seconds", "train\ns", _plain(0)),
-    Measure("tokens_per_second", "tokens/\ns", _plain(0)),
+    Measure("parameters", "params", _count, cost=True),
+    Measure("model_bytes", "disk\nMB", _megabytes, cost=True, detail=True),
+    Measure("memory_bytes", "weights\nMB", _megabytes, cost=True, detail=True),
+    Measure("peak_ram_bytes", "peak\nRAM MB", _megabytes, cost=True, detail=True),
+    Measure("seconds", "train\ns", _plain(0), cost=True),
+    Measure("tokens_per_second", "tokens/\ns", _plain(0), cost=True),
 )
 BY_KEY = {measure.key: measure for measure in MEASURES}
 COMPARED = tuple(measure.key for measure in MEASURES if measure.better)

@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 
 from unroll.evaluation.baselines import baselines
 from unroll.evaluation.bucket_figure import scores_by_bucket
+from unroll.evaluation.excerpts import PAIR_SEED, SHOWN, random_rows
 from unroll.evaluation.figures import alignment
 from unroll.evaluation.findings import Findings, as_csv, as_lines
 from unroll.evaluation.pair_measures import PairMeasures, copy_rate, measure_pairs, score_lines
 from unroll.evaluation.pairs import SENTENCE_KEY, Metric, one_line
 from unroll.evaluation.predictors import Hypothesis, PairModel
-from unroll.evaluation.samples import PAIR_SEED, SHOWN, Pair, pair_page, random_rows
+from unroll.evaluation.samples import Pair, pair_page
 from unroll.evaluation.settings import PairEvaluation
 from unroll.text.encoded import EncodedDataset
 from unroll.text.specials import EOS, SPECIALS

@@ -1,6 +1,8 @@
 """What a run left in its folder of results, read back."""
 
 import csv
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -46,10 +48,21 @@ def read_results(folder: Path) -> Results | None:
 
 
 def _rows(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
+    return parse_rows(path.read_text(encoding="utf-8", errors="replace"), path) if path.exists() else []
+
+
+def parse_rows(text: str, path: Path) -> list[Row]:
+    """The rows of a table of numbers, each with the cells that hold one; `UserError` naming `path` if it is none."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(io.StringIO(text))]
     except (ValueError, TypeError, csv.Error) as error:
         raise damaged(path, f"no table of numbers: {error}") from None
+
+
+def leaves(tree: Mapping[str, Any], separator: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested mappings, each with the keys on the way to it."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, separator, f"{prefix}{key}{separator}")
+        else:
+            yield f"{prefix}{key}", value

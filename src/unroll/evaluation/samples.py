@@ -5,17 +5,13 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from unroll.evaluation.buckets import Bucket
+from unroll.evaluation.excerpts import PAIR_SEED, SHOWN, random_rows, shortened, visible
 from unroll.evaluation.fluency import Fluency
+from unroll.evaluation.generated import Generated
 from unroll.evaluation.settings import LanguageModelEvaluation
 
-SHOWN, PAIR_SEED = 20, 1  # pairs of each sort, and what draws those at random
-WIDTH, LONGEST = 100, 900  # of a line, and of a text of a pair, in characters
-
-# What would disturb a terminal or a browser is shown as its picture, ␀ for NUL.
-_CONTROLS = {code: 0x2400 + code for code in range(32) if code not in (9, 10)} | {127: 0x2421}
+WIDTH = 100  # of a line, in characters
 
 _FIGURES = {
     "words": ("words", "{:,}"),
@@ -57,16 +53,16 @@ def fenced(text: str) -> str:
     """`text` as a code block whose fence is longer than any run of back-ticks in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}text\n{text.translate(_CONTROLS)}\n{fence}"
+    return f"{fence}text\n{visible(text)}\n{fence}"
 
 
 def language_model_page(
     measures: Mapping[str, object],
     settings: LanguageModelEvaluation,
-    texts: Sequence[tuple[str, str]],
+    texts: Sequence[Generated],
     groups: Mapping[str, Fluency],
 ) -> str:
-    """The page of a language model; `texts` are (prompt, text with its prompt), `groups` generated and real."""
+    """The page of a language model; `groups` are of generated and of real text."""
     parts = [
         "# Samples",
         " · ".join(_headline(measures)),
@@ -173,11 +169,6 @@ def _shown(figure: float) -> str:
     return f"{figure:,}" if isinstance(figure, int) else f"{figure:.2f}"
 
 
-def random_rows(rows: int, count: int, seed: int) -> list[int]:
-    """At most `count` of `rows` places, drawn by `seed`, in order."""
-    return sorted(np.random.default_rng(seed).permutation(rows)[:count].tolist())
-
-
 def _pair(pair: Pair, ranked_by: str) -> str:
     texts = {"source": pair.source, "reference": pair.reference, "hypothesis": pair.hypothesis}
     lines = [_wrap(text or "(nothing)", f"{name:<12}") for name, text in texts.items()]
@@ -186,5 +177,5 @@ def _pair(pair: Pair, ranked_by: str) -> str:
 
 def _wrap(text: str, label: str = "") -> str:
     """`text` cut to what a person reads, in lines, under a hanging label."""
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    return textwrap.fill(text, WIDTH, initial_indent=label, subsequent_indent=" " * len(label), break_on_hyphens=False)
+    indent = " " * len(label)
+    return textwrap.fill(shortened(text), WIDTH, initial_indent=label, subsequent_indent=indent, break_on_hyphens=False)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from unroll.evaluation.bootstrap import LEVEL, RESAMPLES
 from unroll.evaluation.measures import MEASURES, Measure, in_one_line
+from unroll.evaluation.results import Results
 from unroll.files import whole_file, whole_folder, write_json
 
 NOTHING = "–"
@@ -74,6 +75,33 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A figure of the rows, or its 95% interval."""
+
+    measure: Measure
+    interval: bool = False
+
+    @property
+    def heading(self) -> str:
+        return INTERVAL if self.interval else self.measure.heading
+
+    @property
+    def label(self) -> str:
+        return in_one_line(self.heading)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure of a row as text."""
+
+    text: str
+    figure: float | None
+    """Exact; of an interval its lower end; None where there is nothing."""
+    best: bool = False
+    """Of its column."""
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows that rank together: the same test text, measured the same way."""
 
@@ -122,29 +150,30 @@ class Table:
             return None
         return max(known) if measure.better == "higher" else min(known)
 
-    def headings(self, intervals: bool) -> list[str]:
-        """Those of the figures; the interval stands behind the figure that ranks."""
-        headings = []
+    def columns(self, wide: bool) -> list[Column]:
+        """Those of the figures; where they may be wide, also details and the interval behind the figure that ranks."""
+        columns = []
         for measure in self.measures():
-            headings += [measure.heading, *([INTERVAL] if intervals and self._has_interval(measure) else [])]
-        return headings
+            if wide or not measure.detail:
+                columns.append(Column(measure))
+            if wide and self._has_interval(measure):
+                columns.append(Column(measure, interval=True))
+        return columns
 
-    def cells(self, row: Row, intervals: bool) -> list[tuple[str, bool]]:
-        """The figures of a row as text, one a heading, and whether each is the best of its column."""
-        shown = []
-        for measure in self.measures():
-            mean, spread = row.mean(measure.key), row.spread(measure.key)
-            text = NOTHING if mean is None else measure.show(mean)
-            if spread:
-                text += f" ± {measure.show(spread)}"
-            best = not row.baseline and mean is not None and mean == self.best(measure)
-            if not best and row.p.get(measure.key, 0) >= LEVEL:
-                text += f" {MARK}"
-            shown.append((text, best))
-            if intervals and self._has_interval(measure):
-                ends = map(measure.show, row.intervals.get(measure.key, ()))
-                shown.append(("–".join(ends) or NOTHING, False))
-        return shown
+    def cell(self, row: Row, column: Column) -> Cell:
+        """What stands in a row below a column."""
+        measure = column.measure
+        if column.interval:
+            ends = row.intervals.get(measure.key, ())
+            return Cell("–".join(map(measure.show, ends)) or NOTHING, ends[0] if ends else None)
+        mean, spread = row.mean(measure.key), row.spread(measure.key)
+        text = NOTHING if mean is None else measure.show(mean)
+        if spread:
+            text += f" ± {measure.show(spread)}"
+        best = not row.baseline and mean is not None and mean == self.best(measure)
+        if not best and row.p.get(measure.key, 0) >= LEVEL:
+            text += f" {MARK}"
+        return Cell(text, mean, best)
 
     def _has_interval(self, measure: Measure) -> bool:
         return measure == self.ranking() and any(measure.key in row.intervals for row in self.rows)
@@ -157,6 +186,8 @@ class Comparison:
     tables: tuple[Table, ...]
     not_run: tuple[str, ...] = field(default=())
     """Runs without results."""
+    runs: Mapping[str, Results] = field(default_factory=dict)
+    """What each run and combination in the tables left, by its name."""
 
     def write(self, folder: Path, gradients: Mapping[str, bytes]) -> None:
         """Write `comparison.json`, `comparison.md` and `figures/` into `folder`.
@@ -187,14 +218,14 @@ class Comparison:
         for table in self.tables:
             parts += [f"## {_escaped(table.title)}", _markdown_grid(table), _escaped(table.caption)]
         parts = [part for part in parts if part]
-        return "\n\n".join([*parts, *self._remarks()]) + "\n"
+        return "\n\n".join([*parts, *self.remarks()]) + "\n"
 
-    def to_terminal(self, intervals: bool = True) -> RenderableType:
-        """Tables for a rich console; on a narrow one there is no room for intervals."""
-        grids = [part for table in self.tables for part in (_grid(table, intervals), Text(""))]
-        return Group(*grids, *(Text(remark, style="dim") for remark in self._remarks()))
+    def to_terminal(self, wide: bool = True) -> RenderableType:
+        """Tables for a rich console; on a narrow one there is no room for intervals and details."""
+        grids = [part for table in self.tables for part in (_grid(table, wide), Text(""))]
+        return Group(*grids, *(Text(remark, style="dim") for remark in self.remarks()))
 
-    def _remarks(self) -> list[str]:
+    def remarks(self) -> list[str]:
         """What a reader of these tables should know."""
         tasks = {table.task for table in self.tables}
         remarks = [note for task, note in NOTES.items() if task in tasks]
@@ -230,37 +261,39 @@ def _exact(row: Row) -> dict[str, Any]:
     return exact
 
 
-def _labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
+def labels(table: Table) -> list[tuple[str, Callable[[Row], str]]]:
     """The columns in front of the figures."""
-    labels: list[tuple[str, Callable[[Row], str]]] = [("run", lambda row: row.name)]
+    front: list[tuple[str, Callable[[Row], str]]] = [("run", lambda row: row.name)]
     if any(len(row.runs) > 1 for row in table.rows):
-        labels.append(("seeds", lambda row: "" if row.baseline else str(len(row.runs))))
-    return [*labels, ("cell", lambda row: row.cell), ("unit", lambda row: row.unit)]
+        front.append(("seeds", lambda row: "" if row.baseline else str(len(row.runs))))
+    return [*front, ("cell", lambda row: row.cell), ("unit", lambda row: row.unit)]
 
 
 def _markdown_grid(table: Table) -> str:
-    labels = _labels(table)
-    headings = [*(heading for heading, _ in labels), *map(in_one_line, table.headings(intervals=True))]
-    lines = [headings, ["---"] * len(labels) + ["---:"] * (len(headings) - len(labels))]
+    front, columns = labels(table), table.columns(wide=True)
+    headings = [*(heading for heading, _ in front), *(column.label for column in columns)]
+    lines = [headings, ["---"] * len(front) + ["---:"] * len(columns)]
     for row in table.ranked():
-        texts = [_escaped(label(row)) for _, label in labels]
+        texts = [_escaped(label(row)) for _, label in front]
         texts[0] = f"*{texts[0]}*" if row.baseline else texts[0]
-        lines.append(texts + [f"**{text}**" if best else text for text, best in table.cells(row, intervals=True)])
+        cells = [table.cell(row, column) for column in columns]
+        lines.append(texts + [f"**{cell.text}**" if cell.best else cell.text for cell in cells])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _grid(table: Table, intervals: bool) -> Grid:
-    labels = _labels(table)
+def _grid(table: Table, wide: bool) -> Grid:
+    front, columns = labels(table), table.columns(wide)
     grid = Grid(title=Text(table.title, style="bold"), caption=Text(table.caption), box=SIMPLE_HEAD, padding=0)
     grid.title_justify, grid.caption_justify, grid.show_edge = "left", "left", False
-    for heading, _ in labels:
+    for heading, _ in front:
         grid.add_column(heading, no_wrap=heading == "run", vertical="bottom")
-    for heading in table.headings(intervals):
-        grid.add_column(heading, justify="right", overflow="fold", vertical="bottom")
+    for column in columns:
+        grid.add_column(column.heading, justify="right", overflow="fold", vertical="bottom")
     for row in table.ranked():
         style = "italic" if row.baseline else ""
-        texts = ["\n".join(row.runs), *(label(row) for _, label in labels[1:])]
-        cells = [Text(text, style="bold green" if best else "") for text, best in table.cells(row, intervals)]
+        texts = ["\n".join(row.runs), *(label(row) for _, label in front[1:])]
+        found = [table.cell(row, column) for column in columns]
+        cells = [Text(cell.text, style="bold green" if cell.best else "") for cell in found]
         grid.add_row(*(Text(text, style=style) for text in texts), *cells)
     return grid
 

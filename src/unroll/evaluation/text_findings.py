@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unroll.evaluation.findings import Findings, as_csv
 from unroll.evaluation.fluency import fluency, real_sample
+from unroll.evaluation.generated import FILE, Generated, to_jsonl
 from unroll.evaluation.inside.look import look_inside
 from unroll.evaluation.language_model import TextMeasures, measure, text_intervals
 from unroll.evaluation.predictors import LanguageModel, RecurrentLanguageModel
@@ -25,11 +26,8 @@ def language_model_findings(
     """
     texts = dataset.raw_texts("test", "text")
     measures, rows = measure(predictor, texts)
-    prompts = [settings.prompts[n % len(settings.prompts)] for n in range(settings.samples)]
-    generated = predictor.generate(
-        prompts, max_tokens=settings.sample_tokens, sampling=Sampling(settings.temperature), seed=settings.seed
-    )
-    written = [words(text.removeprefix(prompt)) for prompt, text in zip(prompts, generated, strict=True)]
+    samples = _samples(predictor, settings)
+    written = [words(text.removeprefix(prompt)) for prompt, text in samples]
     real = real_sample(texts, sum(map(len, written)), settings.seed)
     groups = fluency({"generated": written, "real": real}, dataset.raw_texts("train", "text"))
     return Findings(
@@ -38,11 +36,22 @@ def language_model_findings(
             "interval": text_intervals(rows),
             "fluency": {name: group.figures for name, group in groups.items()},
         },
-        page=language_model_page(measures, settings, list(zip(prompts, generated, strict=True)), groups),
-        predictions={"scores.csv": as_csv(TextMeasures._fields, rows)},
+        page=language_model_page(measures, settings, samples, groups),
+        predictions={
+            "scores.csv": as_csv(TextMeasures._fields, rows),
+            FILE: to_jsonl(samples),
+        },
         figures=_inside(predictor, dataset, texts, model) if isinstance(predictor, RecurrentLanguageModel) else {},
         unit=predictor.vocabulary.unit,
     )
+
+
+def _samples(predictor: LanguageModel, settings: LanguageModelEvaluation) -> list[Generated]:
+    prompts = [settings.prompts[n % len(settings.prompts)] for n in range(settings.samples)]
+    texts = predictor.generate(
+        prompts, max_tokens=settings.sample_tokens, sampling=Sampling(settings.temperature), seed=settings.seed
+    )
+    return list(map(Generated, prompts, texts))
 
 
 def _inside(

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from unroll.errors import UserError
-from unroll.exported.checksums import verify
 from unroll.exported.decoding import decoding
 from unroll.files import read_json
 from unroll.kinds import load_model
@@ -115,7 +114,6 @@ def load(folder: Path | str, device: str = "cpu") -> TextModel | PairModel:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; `unroll export RUN DIR` makes one")
-    verify(folder)
     predictor = load_model(folder, torch.device(device))
     kind = TextModel if predictor.task == "language_model" else PairModel
     return kind(predictor, read_json(folder / INFO))

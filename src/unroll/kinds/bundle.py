@@ -1,5 +1,7 @@
 """A bundle: a finished model in a folder that stands alone (weights, JSON, vocabularies)."""
 
+import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
 from unroll.kinds.stored_info import StoredInfo
@@ -66,9 +69,13 @@ class Bundle:
 def write_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Tensor], vocabularies: Path) -> None:
     """Write a bundle as a whole; `vocabularies` is the folder to copy them from."""
     with whole_folder(folder) as draft:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, draft / WEIGHTS)
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in weights.items()}, draft / WEIGHTS)
+        except SafetensorError as error:
+            raise _of_the_system(error, folder / WEIGHTS) from error
         shutil.copytree(vocabularies, draft / VOCABULARIES)
         write_json(draft / INFO, dict(info))
+        write_sums(draft)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -76,6 +83,7 @@ def read_bundle(folder: Path) -> Bundle:
     for part in (INFO, WEIGHTS, VOCABULARIES):
         if not (folder / part).exists():
             raise UserError(f"{folder / part}: not there; a finished run has it: dvc repro")
+    verify(folder)
     try:
         weights = load_file(folder / WEIGHTS)
     except (SafetensorError, OSError) as error:
@@ -83,6 +91,12 @@ def read_bundle(folder: Path) -> Bundle:
     info = read_json(folder / INFO)
     checked(folder / INFO, info, StoredInfo)
     return Bundle(folder, info, weights, load_vocabularies(folder / VOCABULARIES))
+
+
+def _of_the_system(error: SafetensorError, path: Path) -> Exception:
+    """The system's own error where there is one in what safetensors says of it."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1])), str(path)) if number else error
 
 
 def weights_of(network: nn.Module) -> dict[str, Tensor]:

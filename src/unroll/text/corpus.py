@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unroll.checksums import write_sums
 from unroll.errors import UserError
 from unroll.files import sha256, whole_folder, write_json
 from unroll.mistakes import did_you_mean
@@ -76,6 +77,7 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
                 "settings": settings.model_dump(mode="json") if settings else None,
             },
         )
+        write_sums(part)
 
 
 def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from unroll.checksums import verify
 from unroll.errors import UserError
 from unroll.files import damaged, read_json
 from unroll.text.corpus import parquet_damage_told
@@ -86,6 +87,7 @@ class EncodedDataset:
         """Open a folder; raises `UserError` if no whole dataset lies there."""
         if not (folder / MANIFEST).is_file():
             raise UserError(f"{folder / MANIFEST}: no such file; encode the dataset first")
+        verify(folder)
         return cls(folder, read_json(folder / MANIFEST))
 
     def raw_texts(self, split: str, field: str) -> list[str]:

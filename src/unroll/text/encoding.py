@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, sha256, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
@@ -41,6 +42,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
     row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. Raises
     `UserError` for a split without rows and for vocabularies that are not those of the dataset's fields.
     """
+    verify(raw)
     stems = vocabulary_stems(vocab)
     if stems != settings.owners:
         raise UserError(f"{vocab}: vocabularies {stems}; the dataset's fields need {settings.owners}")
@@ -63,6 +65,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         if settings.image is not None:
             manifest["images"] = _encode_images(raw, settings, part)
         write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
+        write_sums(part)
 
 
 def _encode_images(raw: Path, settings: DatasetSettings, folder: Path) -> dict[str, Any]:
@@ -166,6 +169,8 @@ class GrowingArray:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._file:
+            if error is not None:
+                return
             end = self._file.tell()
             self._file.seek(0)
             self._write_header()

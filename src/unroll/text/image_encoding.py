@@ -3,6 +3,7 @@
 I images, N rows: the captions of all images, one after the other.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,21 @@ def encode_images(
         if number == 0:
             shape = array.shape
             kind = array.dtype.newbyteorder("<")
-            arrays = np.lib.format.open_memmap(folder / IMAGES, "w+", dtype=kind, shape=(len(counts), *shape))
+            arrays = _room_for(folder / IMAGES, kind, (len(counts), *shape))
         if array.shape != shape:
             raise UserError(f"{where}: features {array.shape}, where those before are {shape}; all should be alike")
         arrays[number] = array
-    arrays.flush()
+    arrays.flush()  # type: ignore[attr-defined]
     return shape
+
+
+def _room_for(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """A new mapped file for an array, with all its bytes on the disk: a full disk tells now, as an `OSError`, and does
+    not kill us at some later write."""
+    arrays: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype=kind, shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return arrays
 
 
 def read_array(data: bytes, settings: PixelField | FeatureField, where: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
 from unroll.settings import Settings, rule
@@ -141,6 +142,7 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
 
     A shared vocabulary is built from the texts of all fields that share it, and kept once.
     """
+    verify(raw)
     owners = settings.owners
     built = {}
     for owner in sorted(set(owners.values())):
@@ -150,6 +152,7 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
         for stem, vocabulary in built.items():
             vocabulary.save(part, stem)
         write_json(part / INDEX, {"fields": owners})
+        write_sums(part)
     return {field: built[owner] for field, owner in owners.items()}
 
 
@@ -160,6 +163,7 @@ def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
 
 def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:
     """The vocabulary of each field; fields that share one get the same object."""
+    verify(folder)
     fields = vocabulary_stems(folder)
     loaded = {stem: _load(folder, stem) for stem in sorted(set(fields.values()))}
     return {field: loaded[stem] for field, stem in fields.items()}

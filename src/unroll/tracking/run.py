@@ -98,11 +98,14 @@ def _track(subject: Subject, found: Results, model: Path | None, results: Path, 
 def _find_or_create(client: MlflowClient, experiment: str, identity: Mapping[str, str], found: Results) -> Run:
     """The run with these tags; one of the same fingerprint and other content is deleted, with its model.
 
-    It begins when training began; what was not trained, when it is logged for the first time.
+    One that was followed while it trained has no content yet, and gets it. It begins when training began; what was not
+    trained, when it is logged for the first time.
     """
-    same = " and ".join(f"tags.`{key}` = '{identity[key]}'" for key in ("unroll.run", "unroll.fingerprint"))
-    for run in client.search_runs([experiment], same, ViewType.ACTIVE_ONLY):
-        if run.data.tags.get("unroll.content") == identity["unroll.content"]:
+    for run in client.search_runs([experiment], same_run(identity), ViewType.ACTIVE_ONLY):
+        content = run.data.tags.get("unroll.content")
+        if content is None:
+            client.set_tag(run.info.run_id, "unroll.content", identity["unroll.content"])
+        if content in (None, identity["unroll.content"]):
             return run
         forget_models(client, run)
         client.delete_run(run.info.run_id)
@@ -110,6 +113,11 @@ def _find_or_create(client: MlflowClient, experiment: str, identity: Mapping[str
     start = milliseconds(first["time"] - first["seconds"])
     commit = {"mlflow.source.git.commit": there} if (there := _git_commit()) else {}
     return client.create_run(experiment, start, {**identity, **commit}, run_name=identity["unroll.run"])
+
+
+def same_run(identity: Mapping[str, str]) -> str:
+    """MLflow's words for the runs of the same name and fingerprint."""
+    return " and ".join(f"tags.`{key}` = '{identity[key]}'" for key in ("unroll.run", "unroll.fingerprint"))
 
 
 def _git_commit() -> str | None:

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 
-from unroll.evaluation.results import Results
+from unroll.evaluation.results import Results, Row, leaves
 from unroll.settings import Settings
 
 LONGEST_PARAM = 6000  # MLflow's limit
@@ -83,20 +83,11 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def _flat(tree: Mapping[str, Any], separator: str, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The leaves of nested mappings, each with the keys on the way to it."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, separator, f"{prefix}{key}{separator}")
-        else:
-            yield f"{prefix}{key}", value
-
-
 def run_params(subject: Subject) -> dict[str, str]:
     """All settings by their YAML path, and what the data is; longer ones than MLflow takes are cut."""
     data = {"corpus": subject.data["corpus"], "max_length": subject.data["max_length"], **subject.data["fields"]}
     data |= {"image": subject.data["images"]} if "images" in subject.data else {}
-    stated = dict(_flat({**subject.settings, "data": data}, "."))
+    stated = dict(leaves({**subject.settings, "data": data}, "."))
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in stated.items()}
     return {key: text if len(text) <= LONGEST_PARAM else text[: LONGEST_PARAM - 1] + "…" for key, text in texts.items()}
 
@@ -107,14 +98,20 @@ def run_metrics(found: Results, end: int, model: str | None = None) -> list[Metr
     Final figures come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step
     is drawn as bars, not as a curve of one point.
     """
-    points = []
-    for row, timing in zip(found.history, found.timing, strict=True):
-        values = {**timing, **row}
-        at = milliseconds(timing["time"]), int(row["step"])
-        points += [Metric(CURVES[key], value, *at) for key, value in values.items() if key in CURVES]
-    final = dict(_flat({**found.metrics, "cost": found.costs()}, "/"))
+    final = dict(leaves({**found.metrics, "cost": found.costs()}, "/"))
     numbers = {key: final[key] for key in _compared_first(final) if isinstance(final[key], int | float)}
-    return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + points
+    return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + curves(
+        found.history, found.timing
+    )
+
+
+def curves(history: Sequence[Row], timing: Sequence[Row]) -> list[Metric]:
+    """The course of a training: rows of its history, and the timings of the same rows."""
+    points = []
+    for row, times in zip(history, timing, strict=True):
+        at = milliseconds(times["time"]), int(row["step"])
+        points += [Metric(CURVES[key], value, *at) for key, value in {**times, **row}.items() if key in CURVES]
+    return points
 
 
 def _compared_first(keys: Iterable[str], prefix: str = "") -> list[str]:
@@ -127,7 +124,7 @@ def run_tags(subject: Subject, metrics: Mapping[str, Any]) -> dict[str, str]:
     units = dict.fromkeys(field["unit"] for field in subject.data["fields"].values())
     tags = {key: str(subject.data[key]) for key in ("corpus", "dataset")}
     tags |= {"kind": subject.kind, "unit": " → ".join(units), "cell": subject.cell}
-    return tags | {key: value for key, value in _flat(metrics, "/") if isinstance(value, str)}
+    return tags | {key: value for key, value in leaves(metrics, "/") if isinstance(value, str)}
 
 
 def description(subject: Subject, found: Results) -> str:

@@ -10,10 +10,13 @@ from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
+from unroll.errors import UserError
 from unroll.tracking.shown import COLUMNS
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # for about ten seconds; by default it is minutes
 
 EXPERIMENT = "unroll"
 # A shared view of MLflow, kept as a tag of the experiment: by default its table of runs shows no figure.
@@ -55,7 +58,7 @@ def open_store() -> Iterator[tuple[MlflowClient, str]]:
     if ours:
         folder.mkdir(parents=True, exist_ok=True)
     # Two processes that create the database at once would fail.
-    with FileLock(folder / ".lock") if ours else nullcontext():
+    with FileLock(folder / ".lock") if ours else nullcontext(), _absence_told(uri):
         client = MlflowClient(uri)
         artifacts = (folder / "artifacts").as_uri() if ours else None
         experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -70,6 +73,18 @@ def open_store() -> Iterator[tuple[MlflowClient, str]]:
         if artifacts and experiment.artifact_location != artifacts:
             _move_artifacts(folder / "mlflow.db", experiment.artifact_location, artifacts)
         yield client, experiment.experiment_id
+
+
+@contextmanager
+def _absence_told(uri: str) -> Iterator[None]:
+    """`UserError` where MLflow does not answer, or answers that it cannot."""
+    try:
+        yield
+    except MlflowException as error:
+        said = str(error).splitlines()[0]
+        raise UserError(
+            f"MLflow at {uri}: {said}; trained and evaluated it is: once MLflow is back, run this again"
+        ) from error
 
 
 def _view() -> str:

@@ -1,24 +1,68 @@
-"""Checkpoints: all that training needs to go on as if it had never stopped."""
+"""Checkpoints: all that training needs to go on as if it had never stopped.
+
+`checkpoints/FINGERPRINT/` has the states of one training, `run.json`, which says whose they are, and its history while
+it trains; `checkpoints/FINGERPRINT.lock` is held by the process that trains.
+"""
 
 import hashlib
 import io
+import os
 import shutil
+import socket
 import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
-from unroll.files import whole_file
+from unroll.errors import UserError
+from unroll.files import read_json, whole_file, write_json
+from unroll.training.identity import RUN, Identity
 
 KEPT = 2  # the last one, and the one before, should the last be damaged
+POLL_SECONDS = 0.2  # between looks whether another process has ended
 
 
+@dataclass(frozen=True)
 class Checkpoints:
     """States of one training in a folder of its own, each under its step and the hash of its bytes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
+
+    @contextmanager
+    def held(self, identity: Identity, fingerprint: str) -> Iterator[None]:
+        """Be the only process that trains this, for a while; waits for another one that does, and says so.
+
+        `fingerprint` is what the finished run will have; who follows the training finds it in `run.json`.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder.parent / f"{self.folder.name}.lock", poll_interval=POLL_SECONDS)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            print(f"{identity.run}: waits for {self._holder()}, which trains this run", file=sys.stderr, flush=True)
+            lock.acquire()
+        try:
+            started = time.strftime("%Y-%m-%d %H:%M:%S")
+            process = {"id": os.getpid(), "host": socket.gethostname(), "started": started}
+            stated = {"process": process, "fingerprint": fingerprint, **identity.stated()}
+            write_json(self.folder / RUN, stated)
+            yield
+            write_json(self.folder / RUN, {**stated, "finished": True})
+        finally:
+            lock.release()
+
+    def _holder(self) -> str:
+        try:
+            process = read_json(self.folder / RUN)["process"]
+            return f"process {process['id']} on {process['host']} (since {process['started']})"
+        except (UserError, OSError, KeyError):
+            return "another process"
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write a state whole; older ones but the last before it go."""
@@ -41,11 +85,53 @@ class Checkpoints:
             print(f"{path}: damaged, its bytes are not those that were written; not used", file=sys.stderr)
         return None
 
-    def clear(self) -> None:
-        """Remove all states."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def clear(self) -> bool:
+        """Remove all of it, unless a process trains it; whether it is gone."""
+        with _free(self.folder) as free:
+            if free:
+                shutil.rmtree(self.folder, ignore_errors=True)
+        return free
+
+    @property
+    def step(self) -> int | None:
+        """Updates up to the last state."""
+        files = self._files()
+        return int(files[0].name.split(".")[0]) if files else None
 
     def _files(self) -> list[Path]:
         """States, the last step first; of equal steps the one written last."""
         found = self.folder.glob("*.*.pt")
         return sorted(found, key=lambda path: (path.name.split(".")[0], path.stat().st_mtime_ns), reverse=True)
+
+
+def left_behind(folder: Path) -> Iterator[tuple[Checkpoints, Mapping[str, Any]]]:
+    """All checkpoints below `folder` that have a state, each with what it says of its run."""
+    for path in sorted(folder.glob(f"*/{RUN}")):
+        found = Checkpoints(path.parent)
+        if found.step is not None:
+            yield found, read_json(path)
+
+
+def tell_unused(folder: Path, identity: Identity, used: Checkpoints) -> None:
+    """Say of each other checkpoint of the same run why training does not go on from it."""
+    for found, stated in left_behind(folder):
+        if stated.get("run") == identity.run and found != used:
+            reasons = "; ".join(identity.differences(stated))
+            print(f"{identity.run}: the checkpoint of step {found.step:,} in {found.folder} is not used: {reasons}",
+                  file=sys.stderr)  # fmt: skip
+
+
+@contextmanager
+def _free(folder: Path) -> Iterator[bool]:
+    """Whether no process trains what is in `folder`; none can begin to meanwhile."""
+    path = folder.parent / f"{folder.name}.lock"
+    if not path.exists():
+        yield True
+        return
+    lock = FileLock(path)
+    try:
+        with lock.acquire(blocking=False):
+            yield True
+            path.unlink()
+    except Timeout:
+        yield False

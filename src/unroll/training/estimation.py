@@ -49,6 +49,7 @@ class Estimation:
         self.run, self.task = run, task
         self.history = History()
         self.step = 0
+        self.score = None
 
     def fit(self) -> Best:
         """Go through all stages."""

@@ -24,6 +24,13 @@ class History:
     timings: list[dict[str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
+    live: Path | None = None
+    """The folder where each row is added to the files as it comes, for who watches."""
+
+    def follow(self, folder: Path) -> None:
+        """From now on add each row to the files in `folder`, too, which get those of before."""
+        self.write(folder)
+        self.live = folder
 
     def add(self, values: dict[str, float | None], tokens: int, seconds: float) -> None:
         """Record one row; `tokens` were trained on in the last `seconds`. A value of None leaves its cell empty."""
@@ -37,6 +44,10 @@ class History:
             "peak_ram_bytes": peak_ram_bytes(),
         }
         self.timings.append({name: _cell(timing[name], digits=10) for name in TIMING})
+        if self.live is not None:
+            for name, columns, rows in self._files():
+                with (self.live / name).open("a", encoding="utf-8", newline="") as file:
+                    csv.DictWriter(file, columns, lineterminator="\n").writerow(rows[-1])
 
     def state(self) -> dict[str, list[dict[str, str]]]:
         """What `restore` needs."""
@@ -50,14 +61,14 @@ class History:
 
     def write(self, folder: Path) -> None:
         """Write `history.csv` and `timing.csv` into `folder`."""
-        for name, columns, rows in (
-            ("history.csv", (*HISTORY, *self.more), self.rows),
-            ("timing.csv", TIMING, self.timings),
-        ):
+        for name, columns, rows in self._files():
             with whole_file(folder / name) as file:
                 writer = csv.DictWriter(file, columns, lineterminator="\n")
                 writer.writeheader()
                 writer.writerows(rows)
+
+    def _files(self) -> tuple[tuple[str, Sequence[str], list[dict[str, str]]], ...]:
+        return ("history.csv", (*HISTORY, *self.more), self.rows), ("timing.csv", TIMING, self.timings)
 
 
 def _cell(value: float | None, digits: int = 8) -> str:

@@ -4,43 +4,33 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from unroll.errors import UserError
-from unroll.kinds.bundle import put_weights, weights_of
+from unroll.kinds.bundle import weights_of
 from unroll.nn.device import give_memory_back
 from unroll.nn.losses import Loss
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
+from unroll.training.interruption import Interruption, Stopped
+from unroll.training.memory import want_told
 from unroll.training.optim import Average, make_optimizer, scale_gradients
 from unroll.training.progress import TrainingProgress
 from unroll.training.ranking import Best, Ranking
 from unroll.training.schedule import Place, learning_rate
 from unroll.training.settings import TrainSettings
+from unroll.training.state import Position, restore, state_of
 from unroll.training.task import Task
 from unroll.training.validation import Score, Validation, Validator
 from unroll.training.window import Window
 
 LOG_EVERY = 50  # updates between rows of the history
 SAVE_SECONDS = 60.0  # between checkpoints
-
-
-@dataclass
-class Position:
-    """Where training is: whole updates, epochs, batches of this epoch, cuts of the rate, seconds before this start."""
-
-    step: int = 0
-    epoch: int = 0
-    batch: int = 0
-    validated: int = -1
-    cuts: int = 0
-    seconds: float = 0.0
 
 
 class Trainer:
@@ -58,6 +48,8 @@ class Trainer:
     ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
         self.checkpoints = checkpoints
+        self.score = score
+        self.interruption = Interruption()
         self.validator = Validator(task, score, device)
         self.history = History(self.validator.more)
         self.ranking = Ranking(settings.average or 1)
@@ -82,34 +74,44 @@ class Trainer:
         What is returned has no weights if no validation loss was a number.
         """
         self._resume()
+        if self.checkpoints:
+            self.history.follow(self.checkpoints.folder)
         self.started = self.saved = time.perf_counter()
-        with TrainingProgress(self.run, self._share(self.step)) as progress:
-            while not self._finished():
-                self._epoch(progress)
-        best = self._chosen()
-        if self.checkpoints and self.settings.open_ended:
+        with self.interruption:
+            try:
+                with TrainingProgress(self.run, self._share(self.step)) as progress:
+                    while not self._finished():
+                        self._epoch(progress)
+                best = self._chosen()
+            except Stopped as stopped:
+                self._leave(stopped)
             self._save()
-        elif self.checkpoints:
-            self.checkpoints.clear()
         return best
 
     def _epoch(self, progress: TrainingProgress) -> None:
         """What is left of an epoch."""
+        self._record_if_due(progress)  # training was stopped before it could
         order = np.random.default_rng((self.seed, self.at.epoch))
         left = islice(self.task.batches(order), self.at.batch, None)
-        while batches := list(islice(left, self.settings.accumulate)):
-            self._update(batches)
-            every = self.settings.validate_every
-            validate = self._spent() or (every is not None and self.step % every == 0)
-            if validate or self.step % LOG_EVERY == 0:
-                self._record(validate, progress)
-            if self._finished():
-                return
+        while not self._finished() and (batches := list(islice(left, self.settings.accumulate))):
+            with want_told(self.run, self.step + 1, batches):
+                self._update(batches)
+            self.interruption.look()
+            self._record_if_due(progress)
             if time.perf_counter() - self.saved > SAVE_SECONDS:
                 self._save()
+        if self._finished():
+            return
         if self.settings.validate_every is None and self.at.validated < self.step:
             self._record(True, progress)
         self.at.epoch, self.at.batch, self.carry = self.at.epoch + 1, 0, None
+
+    def _record_if_due(self, progress: TrainingProgress) -> None:
+        """Write the row of the history that belongs to this step, if one does and it was not written yet."""
+        every = self.settings.validate_every
+        validate = self._spent() or (every is not None and self.step % every == 0)
+        if self.at.recorded < self.step and (validate or self.step % LOG_EVERY == 0):
+            self._record(validate, progress)
 
     def _chosen(self) -> Best:
         """The best weights, or the mean of the best ones if it validates better."""
@@ -117,7 +119,8 @@ class Trainer:
         if len(kept) < 2:
             return best
         average = Average.of(self.task.network, [one.weights for one in kept])
-        found = self.validator.validate(average)
+        with self.interruption.at_once():
+            found = self.validator.validate(average)
         better = found.rank < best.rank
         steps, told = sorted(one.step for one in kept), self.validator.told
         print(
@@ -187,12 +190,14 @@ class Trainer:
         values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"], **means}
         valid = None
         if validate:
-            found = self.validator.validate(self.average)
+            with self.interruption.at_once():
+                found = self.validator.validate(self.average)
             self._judge(found)
             values |= self.validator.row(found)
             valid = self.validator.told(found)
             give_memory_back()
         self.history.add(values, self.window.tokens, seconds)
+        self.at.recorded = self.step
         speed = self.window.tokens / max(seconds, 1e-9)
         progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid, speed)
         self.window = Window(self.device)
@@ -233,21 +238,14 @@ class Trainer:
         self.saved = time.perf_counter()
         if self.checkpoints is None:
             return
-        seconds = self.at.seconds + self.saved - self.started
-        state = {
-            "position": {**asdict(self.at), "seconds": seconds},
-            "weights": weights_of(self.task.network),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state(),
-            "ranking": self.ranking.state(),
-            "carry": self.carry,
-            "window": self.window.state(),
-            "ranks": self.ranks,
-            "history": self.history.state(),
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else [],
-        }
-        self.checkpoints.save(self.step, state)
+        self.checkpoints.save(self.step, state_of(self, self.at.seconds + self.saved - self.started))
+
+    def _leave(self, stopped: Stopped) -> NoReturn:
+        """Write a checkpoint and end, as the signal asks."""
+        self._save()
+        kept = "its checkpoint is written: dvc repro goes on from there" if self.checkpoints else "nothing is kept"
+        print(f"{self.run}: stopped by {stopped} at step {self.step:,}; {kept}", file=sys.stderr)
+        raise SystemExit(128 + stopped.number) from None
 
     def _resume(self) -> None:
         """Go on from the last checkpoint, if there is one that the budget has not passed."""
@@ -255,21 +253,10 @@ class Trainer:
         state = self.checkpoints.load(self.device) if self.checkpoints else None
         if state is None:
             return
-        at = Position(**state["position"])
-        if self.limit is not None and at.step > self.limit:
-            print(f"{self.run}: an earlier training went to step {at.step}, beyond this budget; begins anew",
+        step = state["position"]["step"]
+        if self.limit is not None and step > self.limit:
+            print(f"{self.run}: an earlier training went to step {step}, beyond this budget; begins anew",
                   file=sys.stderr)  # fmt: skip
             return
-        self.at = at
-        put_weights(self.task.network, state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.average.restore(state["average"])
-        self.ranking.restore(state["ranking"])
-        self.carry = state["carry"]
-        self.window.restore(state["window"])
-        self.ranks = state["ranks"]
-        self.history.restore(state["history"], at.seconds)
-        torch.set_rng_state(state["random"].cpu())
-        if state["random_cuda"]:
-            torch.cuda.set_rng_state_all([random.cpu() for random in state["random_cuda"]])
-        print(f"{self.run}: goes on from step {at.step} of an earlier training", file=sys.stderr)
+        restore(self, state)
+        print(f"{self.run}: goes on from step {step} of an earlier training", file=sys.stderr)

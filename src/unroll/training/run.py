@@ -1,7 +1,6 @@
 """Train one run: from its settings and its encoded data to a bundle and a history."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
 from unroll.text.sampling import SampledDataset
 from unroll.text.vocabulary import load_vocabularies
-from unroll.training.checkpoints import Checkpoints
+from unroll.training.checkpoints import Checkpoints, tell_unused
 from unroll.training.decoded import DecodedScore
 from unroll.training.estimation import Estimable, Estimation
+from unroll.training.identity import Identity
 from unroll.training.loop import Trainer
 from unroll.training.ranking import Best
 from unroll.training.start import start
 from unroll.training.validation import Score
-
-BUDGET = {"epochs", "steps", "minutes", "patience"}
 
 
 def train_run(
@@ -48,23 +46,36 @@ def train_run(
     if getattr(run.train, "sampling", None) is not None:
         data = SampledDataset(data, vocabularies, run.train.sampling)
     task = load_task(run.model.kind)(run.model, run.train, data, device)
-    known = [data.manifest["sha256"], *(sha256(path) for path in sorted(code))]
-    trainer: Trainer | Estimation
-    score = _score(run.train, task, data, vocabularies)
-    if isinstance(task, Estimable):
-        trainer = Estimation(name, task)
-    else:
-        known.append(start(name, run, task.network, init, vocabularies) or "")
-        without = BUDGET if run.train.open_ended else set()
-        saved = Checkpoints(checkpoints / fingerprint(run, known, without))
-        trainer = Trainer(name, task, run.train, run.seed, device, saved, score)
-    best = trainer.fit()
-    if not best.weights:
-        raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
-    info = {
-        "run": name,
+    source = ""
+    if not isinstance(task, Estimable):
+        source = start(name, run, task.network, init, vocabularies) or ""
+    known = data.manifest["sha256"], _hash(code), source
+    identity = Identity.of(name, run, *known, budget=True)
+    resumable = Identity.of(name, run, *known, budget=not getattr(run.train, "open_ended", False))
+    saved = Checkpoints(checkpoints / resumable.fingerprint)
+    with saved.held(resumable, identity.fingerprint):
+        tell_unused(checkpoints, resumable, saved)
+        trainer: Trainer | Estimation
+        if isinstance(task, Estimable):
+            trainer = Estimation(name, task)
+        else:
+            score = _score(run.train, task, data, vocabularies)
+            trainer = Trainer(name, task, run.train, run.seed, device, saved, score)
+        best = trainer.fit()
+        if not best.weights:
+            raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
+        write_bundle(model, _info(run, identity, data, best, trainer), best.weights, vocabularies)
+        trainer.history.write(results)
+
+
+def _info(
+    run: Any, identity: Identity, data: EncodedDataset, best: Best, trainer: Trainer | Estimation
+) -> dict[str, Any]:
+    """What a bundle says of its run."""
+    return {
+        "run": identity.run,
         "kind": run.model.kind,
-        "fingerprint": fingerprint(run, known),
+        "fingerprint": identity.fingerprint,
         "seed": run.seed,
         "dataset": run.dataset,
         "corpus": data.manifest["corpus"],
@@ -80,10 +91,8 @@ def train_run(
             "memory_bytes": sum(weights.nbytes for weights in best.weights.values()),
             "steps": trainer.step,
         },
-        "best": _stated(best, score),
+        "best": _stated(best, trainer.score),
     }
-    write_bundle(model, info, best.weights, vocabularies)
-    trainer.history.write(results)
 
 
 def _score(train: Any, task: Any, data: EncodedDataset, vocabularies: Path) -> Score | None:
@@ -105,7 +114,6 @@ def _stated(best: Best, score: Score | None) -> dict[str, Any]:
     return stated
 
 
-def fingerprint(run: Any, known: Sequence[str], without: set[str] | None = None) -> str:
-    """A hash over a run's settings as stated, and over hashes of what it depends on; `train` may be partly left out."""
-    settings = run.model_dump(mode="json", exclude_defaults=True, exclude={"evaluate": True, "train": without or set()})
-    return hashlib.sha256("\n".join([json.dumps(settings, sort_keys=True), *known]).encode()).hexdigest()[:16]
+def _hash(code: Sequence[Path]) -> str:
+    """One hash over the code that a run depends on."""
+    return hashlib.sha256("\n".join(sha256(path) for path in sorted(code)).encode()).hexdigest()

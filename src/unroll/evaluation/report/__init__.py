@@ -1,0 +1,1 @@
+"""`comparison.html`: the comparison as one page that stands alone, with curves, samples and figures of all runs."""
