@@ -196,7 +196,7 @@ def zipped(members: Sequence[tuple[str, bytes, bytes]], mode: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", {"zip": 8, "zip.lzma": 14, "zip.bz2": 12}[mode]) as archive:
         for name, _, content in members:
-            archive.writestr(name or "x", content)
+            archive.writestr(name.replace("\0", "") or "x", content)
     return file.getvalue()
 
 
