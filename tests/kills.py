@@ -50,13 +50,12 @@ def start(folder: Path, command: list[str], log: Path) -> subprocess.Popen[bytes
 def kill(process: subprocess.Popen[bytes], how: str) -> bool:
     """Whether there was something to be killed."""
     try:
-        stages = [
-            child
-            for child in psutil.Process(process.pid).children(recursive=True)
-            if any(word.startswith("pipeline/") for word in child.cmdline())
-        ]
+        below = psutil.Process(process.pid).children(recursive=True)
+        stages = [child for child in below if any(word.startswith("pipeline/") for word in child.cmdline())]
         if how == "all":
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+            for child in below:
+                child.kill()
         elif how == "dvc":
             process.kill()
         elif how == "stage":
@@ -96,8 +95,9 @@ def main(folder: Path, kills: int, seed: int, longest: float) -> Counter[str]:
                 counts[f"kills of {how}"] += 1
             process.wait()  # of a killed one, too: as long as it is a zombie, DVC takes it for alive
             continue
-        if code:  # DVC may have been killed while it wrote a list of its own: ours mends that
-            counts["mended"] += 1
+        if code:  # an orphan was at it, or DVC was killed while it wrote a list of its own: ours mends that
+            counts["refusals"] += 1
+            wait_for_orphans(folder)
             assert start(folder, ours, log).wait() == 0, log.read_text()[-5000:]
         ended(folder, expected, counts)
         reset(folder)

@@ -1,5 +1,7 @@
 """Models as MLflow serves them: what they answer, and what they say to a bad request."""
 
+import base64
+import io
 import json
 import os
 import shutil
@@ -13,13 +15,14 @@ import mlflow.pyfunc
 import pytest
 import requests
 import torch
-from builders import pair_dataset, text_dataset
+from builders import image_dataset, pair_dataset, text_dataset
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from PIL import Image
 
 import unroll
 from unroll.exported.export import export_run
-from unroll.params import LanguageModelRun, Seq2SeqRun
+from unroll.params import CaptionerRun, LanguageModelRun, Seq2SeqRun
 from unroll.tracking.models import save_model
 from unroll.training.run import train_run
 
@@ -43,7 +46,23 @@ def folder(tmp_path_factory) -> Path:
             seed=1,
         ),
     }
+    runs["captioner"] = CaptionerRun(
+        dataset="d",
+        init="scratch",
+        model={
+            "kind": "captioner",
+            "image": "attention",
+            "channels": [8, 8],
+            "cell": "gru",
+            "embedding": 8,
+            "hidden": 16,
+        },
+        train={"batch_size": 4, "lr": 0.01, "steps": 3},
+        evaluate={"beam": 3, "max_length": 12},
+        seed=1,
+    )
     datasets = {
+        "captioner": image_dataset(folder / "images"),
         "lm": text_dataset(folder / "text", ["the cat sat", "a cat ran"] * 3, {"unit": "char"}),
         "translator": pair_dataset(folder / "pairs", PAIRS),
     }
@@ -56,9 +75,12 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
+NAMES = ("lm", "translator", "captioner")
+
+
 @pytest.fixture(scope="module")
 def served(folder):
-    return {name: mlflow.pyfunc.load_model(str(folder / "mlflow" / name)) for name in ("lm", "translator")}
+    return {name: mlflow.pyfunc.load_model(str(folder / "mlflow" / name)) for name in NAMES}
 
 
 def test_prompts_are_continued_and_texts_scored(folder, served):
@@ -85,7 +107,34 @@ def test_sources_are_decoded_each_as_if_it_had_come_alone(folder, served):
     json.dumps([plain, blank, several, once], allow_nan=False)
 
 
+def picture(colour: str = "red") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (40, 40), colour).save(file, format="PNG")
+    return file.getvalue()
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def test_images_are_captioned_each_as_if_it_had_come_alone(folder, served, tmp_path):
+    model = unroll.load(folder / "given" / "captioner")
+    (tmp_path / "red.png").write_bytes(picture())
+    asked = [{"image": base64_of(picture())}, {"image": base64_of(picture("blue")), "beam": 4, "nbest": 4}]
+    plain, several = served["captioner"].predict(asked)
+    assert [plain["text"]] == model.caption(picture()) == model.caption(tmp_path / "red.png")
+    assert [c["text"] for c in several["captions"]] == [
+        c.text for c in model.decode(picture("blue"), nbest=4, beam=4)[0]
+    ]
+    json.dumps([plain, several], allow_nan=False)
+
+
 BAD = [
+    ("captioner", {"image": "no base64!"}, "`image` should be the bytes of a file in base64"),
+    ("captioner", {"image": base64_of(b"no image")}, "image 1: no image of PNG, JPEG, GIF, BMP, WEBP"),
+    ("captioner", {"image": base64_of(picture()[:60])}, "image 1: "),
+    ("captioner", {"image": base64_of(picture()), "nbest": 4}, "nbest 4: should be 1 to `beam`, 3"),
+    ("captioner", {"image": base64_of(picture()), "sample": True}, "sample: unknown key"),
     ("lm", {"promt": "a"}, "promt: unknown key; did you mean 'prompt'?"),
     ("lm", {}, "state either `prompt`, to have it continued, or `text`, to have it scored"),
     ("lm", {"prompt": "a", "temperature": -1.0}, "temperature: should be greater than 0, found -1.0"),
@@ -108,7 +157,7 @@ def test_a_bad_request_is_told_in_a_sentence(served, name, request_, message):
 
 
 def test_a_model_is_kept_without_pickle_and_with_its_code(folder):
-    for name in ("lm", "translator"):
+    for name in NAMES:
         files = {path.name for path in (folder / "mlflow" / name).rglob("*") if path.is_file()}
         assert not [file for file in files if file.endswith((".pkl", ".pickle", ".pt"))]
         assert {"weights.safetensors", "SHA256SUMS", "input_example.json", "__init__.py", "requirements.txt"} <= files

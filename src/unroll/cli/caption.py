@@ -34,10 +34,12 @@ def caption(
         unroll caption attention photo.jpg --beam 5 --nbest 3 --json
     """
     options = {"beam": beam, "length_penalty": length_penalty, "min_length": min_length, "max_length": max_length}
+    from unroll.exported.decoding import caption_decoding
+
     model, info = load_run(run)
     if model.task != "captions":
         raise UserError(f"{run}: a {info['kind']} reads text; images need a captioner")
-    settings = _settings(info["settings"]["evaluate"], {key: v for key, v in options.items() if v is not None})
+    settings = caption_decoding(info["settings"]["evaluate"], options)
     if settings.sample is None and nbest is not None and nbest > settings.beam:
         raise UserError(
             f"--nbest {nbest}: a beam finds as many as it keeps, {settings.beam}; --beam {nbest} keeps more"
@@ -50,20 +52,6 @@ def caption(
             texts = (" ".join(one.text.split()) for one in found)
             scores = [f"{one.score:.4f}\t" if nbest else "" for one in found]
             print("\n".join(f"{path}\t{score}{text}" for score, text in zip(scores, texts, strict=True)))
-
-
-def _settings(stated: dict[str, Any], given: dict[str, Any]) -> Any:
-    """The settings of the run, with what is given in their place."""
-    from pydantic import ValidationError
-
-    from unroll.evaluation.settings import CaptionEvaluation
-    from unroll.mistakes import readable
-
-    merged = stated | given
-    try:
-        return CaptionEvaluation(**merged)
-    except ValidationError as error:
-        raise UserError(readable(error, CaptionEvaluation, merged, "options")) from None
 
 
 def _arrays(model: Any, images: list[Path]) -> list[Any]:

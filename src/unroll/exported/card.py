@@ -14,6 +14,7 @@ KINDS = {
     "language_model": "recurrent language model",
     "ngram": "n-gram language model",
     "seq2seq": "encoder-decoder",
+    "captioner": "captioner of images",
 }
 BUCKETS = {"by_source_words": "words in the source", "by_unknown_tokens": "unknown tokens in the source"}
 FEW = 10  # sentences: a bucket of fewer says little
@@ -28,6 +29,8 @@ def model_card(info: Mapping[str, Any], found: Results | None) -> str:
 def _task(info: Mapping[str, Any]) -> str:
     if "target" not in info["fields"]:
         return "text-generation"
+    if "source" not in info["fields"]:
+        return "image-to-text"
     return "summarization" if info["settings"]["evaluate"]["metric"] == "rouge" else "translation"
 
 
@@ -50,6 +53,7 @@ def _use(info: Mapping[str, Any]) -> Iterator[str]:
     task = _task(info)
     call = {
         "text-generation": 'model.generate(["The "], length=100), model.score(["A sentence."])',
+        "image-to-text": 'model.caption(["picture.png"])',
         "translation": 'model.translate(["A sentence."], beam=5)',
         "summarization": 'model.summarize(["A text to be summed up."], beam=5)',
     }[task]
@@ -117,9 +121,9 @@ def _failures(info: Mapping[str, Any], found: Results | None) -> Iterator[str]:
         if beaten:
             labels = ", ".join(BY_KEY[key].label for key in beaten)
             yield f"- The baseline `{name}`, which needs no training, is better by {labels}."
-    if "target" in info["fields"]:
+    if "source" in info["fields"]:
         yield f"- A source longer than {info['max_length']:,} units is cut."
-    yield "- Text unlike the corpus was not measured."
+    yield "- Nothing unlike the corpus was measured."
 
 
 def _worst(buckets: Mapping[str, Mapping[str, float]], name: str, test: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from unroll.errors import UserError
-from unroll.evaluation.settings import PairEvaluation
+from unroll.evaluation.settings import CaptionEvaluation, PairEvaluation
 from unroll.mistakes import did_you_mean, readable
 
 # Options that are settings of decoding, and those of its sampling.
@@ -39,3 +39,15 @@ def decoding(stated: Mapping[str, Any], given: Mapping[str, Any]) -> PairEvaluat
         return PairEvaluation(**merged)
     except ValidationError as error:
         raise UserError(readable(error, PairEvaluation, merged, "options")) from None
+
+
+def caption_decoding(stated: Mapping[str, Any], given: Mapping[str, Any]) -> CaptionEvaluation:
+    """As `decoding`, of a captioner: `given` names settings of its search alone."""
+    for name in given:
+        if name not in ("beam", *LENGTHS):
+            raise UserError(f"options: there is no `{name}`{did_you_mean(name, ('beam', *LENGTHS))}")
+    merged = {**stated, **{name: value for name, value in given.items() if value is not None}}
+    try:
+        return CaptionEvaluation(**merged)
+    except ValidationError as error:
+        raise UserError(readable(error, CaptionEvaluation, merged, "options")) from None

@@ -8,11 +8,15 @@ from typing import Any
 import torch
 
 from unroll.errors import UserError
-from unroll.exported.decoding import decoding
+from unroll.exported.decoding import caption_decoding, decoding
 from unroll.files import read_json
+from unroll.images import read_file
 from unroll.kinds import load_model
 from unroll.kinds.bundle import INFO
 from unroll.kinds.generation import Sampling
+
+Image = Path | str | bytes
+"""The path of an image's file, or the bytes of one."""
 
 
 class TextModel:
@@ -97,6 +101,40 @@ class PairModel:
         return [answer.hypotheses for answer in self.predictor.decode_stream(texts, settings, nbest)]
 
 
+class CaptionModel:
+    """A finished captioner."""
+
+    task = "captions"
+
+    def __init__(self, predictor: Any, info: dict[str, Any]) -> None:
+        self.predictor = predictor
+        self.info = info
+        """`bundle.json`: settings, data, licence and costs."""
+
+    def caption(self, images: Image | Sequence[Image], **options: Any) -> list[str]:
+        """The best caption of each image: a path, or a file's bytes; options as of `decode`."""
+        return [several[0].text for several in self.decode(images, **options)]
+
+    def decode(self, images: Image | Sequence[Image], *, nbest: int = 1, **options: Any) -> list[list[Any]]:
+        """The best `nbest` captions of each image, best first: `unroll.kinds.seq2seq.predictor.Hypothesis`.
+
+        `options` are those of `unroll caption`: `beam`, `length_penalty`, `min_length`, `max_length`; what none says is
+        as in the run's `evaluate`. Raises `UserError` for options that are not right and for what is no image.
+        """
+        settings = caption_decoding(self.info["settings"]["evaluate"], options)
+        if nbest < 1 or (settings.sample is None and nbest > settings.beam):
+            raise UserError(f"nbest {nbest}: should be 1 to `beam`, {settings.beam}; a larger beam keeps more")
+        given = [images] if isinstance(images, str | Path | bytes) else list(images)
+        arrays = [self._read(image, number) for number, image in enumerate(given, start=1)]
+        found: list[list[Any]] = self.predictor.decode_nbest(arrays, settings, nbest)
+        return found
+
+    def _read(self, image: Image, number: int) -> Any:
+        if isinstance(image, bytes):
+            return self.predictor.read(image, f"image {number}")
+        return self.predictor.read(read_file(Path(image)), str(image))
+
+
 _RIGHT = {
     "length": "1 or more",
     "temperature": "above 0",
@@ -106,7 +144,12 @@ _RIGHT = {
 }
 
 
-def load(folder: Path | str, device: str = "cpu") -> TextModel | PairModel:
+MODELS: dict[str, type[TextModel] | type[PairModel] | type[CaptionModel]] = {
+    model.task: model for model in (TextModel, PairModel, CaptionModel)
+}
+
+
+def load(folder: Path | str, device: str = "cpu") -> TextModel | PairModel | CaptionModel:
     """The model in the folder of a bundle, exported or below `models/`; checksums are compared if it has them.
 
     Raises `UserError` naming the part that is missing or damaged.
@@ -115,8 +158,7 @@ def load(folder: Path | str, device: str = "cpu") -> TextModel | PairModel:
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; `unroll export RUN DIR` makes one")
     predictor = load_model(folder, torch.device(device))
-    kind = TextModel if predictor.task == "language_model" else PairModel
-    return kind(predictor, read_json(folder / INFO))
+    return MODELS[predictor.task](predictor, read_json(folder / INFO))
 
 
 def _texts(name: str, given: str | Sequence[str]) -> list[str]:

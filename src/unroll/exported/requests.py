@@ -1,11 +1,12 @@
 """What a served model is asked, request by request, and what it answers: everything as JSON."""
 
+import base64
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import Field, ValidationError
 
-from unroll.exported.models import PairModel, TextModel
+from unroll.exported.models import CaptionModel, PairModel, TextModel
 from unroll.mistakes import readable
 from unroll.settings import Settings, rule
 
@@ -82,7 +83,39 @@ class PairRequest(Settings):
         return self.model_dump(exclude={"source"}, exclude_none=True)
 
 
-def problem(request: type[TextRequest] | type[PairRequest], data: Any) -> str | None:
+class CaptionRequest(Settings):
+    """What a captioner is asked: an image, and how to decode where that is not as in the run's `evaluate`."""
+
+    image: str
+    """The bytes of a file (PNG, JPEG, GIF, BMP, WEBP; of a model of features .npy) in base64."""
+    nbest: int | None = Field(default=None, ge=1, le=1_000)
+    """Captions in the answer, best first; 1."""
+    beam: int | None = Field(default=None, ge=1, le=1_000)
+    """Captions kept at each step."""
+    length_penalty: float | None = Field(default=None, ge=0)
+    """Larger favours longer captions."""
+    min_length: int | None = Field(default=None, ge=0)
+    """Tokens at least."""
+    max_length: int | None = Field(default=None, ge=1)
+    """Tokens at most."""
+
+    @rule
+    def _is_base64(self) -> Iterator[str]:
+        try:
+            base64.b64decode(self.image, validate=True)
+        except ValueError:
+            yield "`image` should be the bytes of a file in base64"
+
+    def content(self) -> bytes:
+        """The bytes of the file."""
+        return base64.b64decode(self.image)
+
+    def options(self) -> dict[str, Any]:
+        """What is stated of how to decode."""
+        return self.model_dump(exclude={"image"}, exclude_none=True)
+
+
+def problem(request: type[Settings], data: Any) -> str | None:
     """What is wrong with a request, in one sentence for each mistake; None if nothing is."""
     try:
         request.model_validate(data)
@@ -117,6 +150,22 @@ def answer_pairs(model: PairModel, requests: Sequence[PairRequest]) -> list[Answ
         found = model.decode([requests[n].source for n in numbers], **requests[numbers[0]].options())
         answers |= {n: _answer(requests[n].source, several) for n, several in zip(numbers, found, strict=True)}
     return [answers[n] for n in range(len(requests))]
+
+
+def answer_captions(model: CaptionModel, requests: Sequence[CaptionRequest]) -> list[Answer]:
+    """Of each image the best caption as `text`, and `captions` with scores; each as if it had been asked alone.
+
+    Raises `UserError` for what is no image.
+    """
+    return [_captions(model.decode([request.content()], **request.options())[0]) for request in requests]
+
+
+def _captions(several: Sequence[Any]) -> Answer:
+    captions = [
+        {"text": one.text, "score": one.score, "log_probability": one.log_probability, "tokens": one.tokens}
+        for one in several
+    ]
+    return {"text": captions[0]["text"], "captions": captions}
 
 
 def _draws(model: PairModel) -> bool:

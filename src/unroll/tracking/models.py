@@ -1,29 +1,33 @@
 """The model of a run in MLflow: logged without pickle, and registered under the run's name."""
 
+import base64
+import io
 import os
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow.pyfunc
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from PIL import Image
 
 from unroll.exported.export import export_run
+from unroll.files import read_json
+from unroll.kinds.bundle import INFO
 from unroll.tracking.shown import Subject
 
 PACKAGE = Path(__file__).parent.parent
-SCRIPTS = {"seq2seq": "pairs.py", "language_model": "text.py", "ngram": "text.py"}
-"""What answers for a kind of model; one of another kind is not logged."""
-EXAMPLES = {
-    "text.py": [{"prompt": "", "length": 20, "seed": 1}, {"text": "A text to be scored."}],
-    "pairs.py": [{"source": "a text", "nbest": 1}],
-}
-NEEDED = ("torch", "numpy", "pydantic", "safetensors", "sentencepiece", "pyphen", "pyarrow", "ruamel.yaml")
+SCRIPTS = {"seq2seq": "pairs.py", "language_model": "text.py", "ngram": "text.py", "captioner": "captions.py"}
+"""What answers for a kind of model."""
+NEEDED = ("torch", "numpy", "pydantic", "safetensors", "sentencepiece", "pyphen", "pyarrow", "ruamel.yaml", "pillow")
 """Packages that a served model imports."""
 
 
@@ -59,10 +63,29 @@ def save_model(folder: Path, bundle: Path, kind: str, model: Model) -> None:
         python_model=str(PACKAGE / "tracking" / "served" / SCRIPTS[kind]),
         artifacts={"bundle": str(bundle)},
         code_paths=[str(PACKAGE)],
-        input_example=EXAMPLES[SCRIPTS[kind]],
+        input_example=_example(kind, bundle),
         pip_requirements=[f"{name}=={metadata.version(name)}" for name in ("mlflow", *NEEDED)],
         mlflow_model=model,
     )
+
+
+def _example(kind: str, bundle: Path) -> list[dict[str, Any]]:
+    """Requests that the model of a bundle answers."""
+    if kind == "captioner":
+        return [{"image": base64.b64encode(_blank(read_json(bundle / INFO)["images"])).decode("ascii")}]
+    if kind == "seq2seq":
+        return [{"source": "a text", "nbest": 1}]
+    return [{"prompt": "", "length": 20, "seed": 1}, {"text": "A text to be scored."}]
+
+
+def _blank(images: Mapping[str, Any]) -> bytes:
+    """The file of an image that shows nothing, or of features that are zero."""
+    file = io.BytesIO()
+    if images["unit"] == "pixels":
+        Image.new("RGB", (8, 8), "white").save(file, format="PNG")
+    else:
+        np.save(file, np.zeros(images["shape"], dtype=np.float32))
+    return file.getvalue()
 
 
 def forget_models(client: MlflowClient, run: Run) -> None:

@@ -14,7 +14,7 @@ from unroll.errors import UserError
 from unroll.evaluation.results import Results, read_results
 from unroll.files import read_json, sha256
 from unroll.settings import Settings
-from unroll.tracking.models import SCRIPTS, forget_models, log_model
+from unroll.tracking.models import forget_models, log_model
 from unroll.tracking.shown import (
     Subject,
     combination_subject,
@@ -84,7 +84,7 @@ def _track(subject: Subject, found: Results, model: Path | None, results: Path, 
         end = milliseconds(found.timing[-1]["time"]) if found.timing else run.info.start_time
         note = description(subject, found)
         logged = None
-        if model is not None and subject.kind in SCRIPTS:
+        if model is not None:
             logged = log_model(client, run, subject, model, results, note)
         tags = {**run_tags(subject, found.metrics), "mlflow.note.content": note}
         _log(client, run_id, params, run_metrics(found, end, logged), tags)

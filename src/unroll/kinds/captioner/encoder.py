@@ -3,27 +3,25 @@
 B batch, H height, W width, P positions of the grid, C channels.
 """
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-GROUPS = 8  # of channels that are normalised together
-
 
 class ImageEncoder(nn.Module):
-    """Blocks of two convolutions (3 x 3), each normalised (Wu and He, 2018) and rectified; the first halves the image.
+    """Blocks of two convolutions (3 x 3), each rectified; the first halves the image.
 
-    Groups of channels are normalised within an image, so that the others of a batch do not matter.
+    Nothing is normalised: over a batch it would make images matter to each other, and over an image how much it shows
+    would change what its colours look like.
     """
 
     def __init__(self, channels: Sequence[int], size: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise([3, *channels]):
-            layers += [*_convolution(inputs, outputs, 2), *_convolution(outputs, outputs, 1)]
+            layers += [_convolution(inputs, outputs, 2), nn.ReLU(), _convolution(outputs, outputs, 1), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.positions = (size >> len(channels)) ** 2
         self.width = channels[-1]
@@ -35,12 +33,13 @@ class ImageEncoder(nn.Module):
         return grid_BCHW.flatten(2).transpose(1, 2)
 
 
-def _convolution(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    return [
-        nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False),
-        nn.GroupNorm(math.gcd(GROUPS, outputs), outputs),
-        nn.ReLU(),
-    ]
+def _convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
+    """As He et al. (2015) begin what is rectified: the variance of an image stays as it is from block to block."""
+    layer = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 class FeatureEncoder(nn.Module):

@@ -29,7 +29,7 @@ class CorpusSettings(SourceSettings):
     source: Literal["scenes"]
     path: PathName
     """What DVC watches: the folder of the grammar."""
-    scenes: int = Field(default=6_000, ge=20, le=1_000_000)
+    scenes: int = Field(default=20_000, ge=20, le=1_000_000)
     """Pictures over all splits: a twelfth for validation and a twelfth for the test, 1000 at most each."""
     pixels: int = Field(default=32, ge=24, le=512)
     """Height and width of a picture."""

@@ -6,7 +6,8 @@ from PIL import Image, ImageDraw
 from unroll.text.sources.scenes.scene import COLOURS, Scene, Thing
 
 FINER = 4  # drawn so much larger, then scaled down
-RADIUS = {"small": 0.08, "large": 0.15}  # in parts of the picture's edge
+RADIUS = {"small": 0.10, "large": 0.16}  # in parts of the picture's edge
+SHADES = 12  # by which a thing's red, green and blue differ at most from those of its colour
 
 Place = tuple[float, float]
 """Across and down, in parts of the picture's edge."""
@@ -17,7 +18,7 @@ def draw_scene(scene: Scene, pixels: int, dice: np.random.Generator) -> Image.Im
     image = Image.new("RGB", (pixels * FINER, pixels * FINER), "white")
     brush = ImageDraw.Draw(image)
     for thing, place in zip(_all_things(scene), _places(scene, dice), strict=True):
-        _draw(brush, thing, place, pixels * FINER)
+        _draw(brush, thing, _shade(thing, dice), place, pixels * FINER)
     return image.resize((pixels, pixels), Image.Resampling.BOX)
 
 
@@ -37,12 +38,18 @@ def _places(scene: Scene, dice: np.random.Generator) -> list[Place]:
 
 
 def _near(place: float, dice: np.random.Generator) -> float:
-    return place + float(dice.uniform(-0.08, 0.08))
+    return place + float(dice.uniform(-0.06, 0.06))
 
 
-def _draw(brush: ImageDraw.ImageDraw, thing: Thing, place: Place, edge: int) -> None:
+def _shade(thing: Thing, dice: np.random.Generator) -> tuple[int, ...]:
+    """One of the many colours that have the name of the thing's: no two things are quite alike."""
+    shade = COLOURS[thing.colour] + dice.integers(-SHADES, SHADES + 1, 3)
+    return tuple(shade.clip(0, 255).tolist())
+
+
+def _draw(brush: ImageDraw.ImageDraw, thing: Thing, colour: tuple[int, ...], place: Place, edge: int) -> None:
     x, y, r = place[0] * edge, place[1] * edge, RADIUS[thing.size] * edge
-    colour, box = COLOURS[thing.colour], (x - r, y - r, x + r, y + r)
+    box = (x - r, y - r, x + r, y + r)
     if thing.shape == "circle":
         brush.ellipse(box, fill=colour)
     elif thing.shape == "square":

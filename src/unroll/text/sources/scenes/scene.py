@@ -12,6 +12,10 @@ COLOURS = {
     "yellow": (235, 200, 40),
     "black": (20, 20, 20),
     "pink": (240, 130, 190),
+    "orange": (240, 130, 30),
+    "purple": (130, 50, 160),
+    "gray": (140, 140, 140),
+    "turquoise": (50, 195, 190),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
 SIZES = ("small", "large")
@@ -51,9 +55,9 @@ class Scene:
 
 
 def held_out(dice: np.random.Generator) -> frozenset[Combination]:
-    """The combinations that are for the test alone: one shape of each colour, each shape about equally often."""
-    shapes = [SHAPES[n % len(SHAPES)] for n in range(len(COLOURS))]
-    return frozenset(zip(COLOURS, (shapes[n] for n in dice.permutation(len(shapes))), strict=True))
+    """The combinations that are for the test alone: each shape in a colour of its own."""
+    colours = dice.permutation(list(COLOURS))[: len(SHAPES)]
+    return frozenset(zip(map(str, colours), SHAPES, strict=True))
 
 
 def is_new(scene: Scene, kept_back: frozenset[Combination]) -> bool:
