@@ -3,6 +3,7 @@
 # make ui      browse all runs in MLflow
 # make test    run the tests
 # make check   lint, formatting and types
+# make audit   ask for known vulnerabilities of the packages of requirements/lock.txt
 #
 # Each target sets up .venv first, once. Another Python: make repro PYTHON=python3.12
 
@@ -14,7 +15,7 @@ INSTALLED = .venv/installed
 # pip leaves the packages uncompiled (below): each is compiled when it is first imported, and that has to be kept.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro ui test check
+.PHONY: repro ui test check audit
 
 repro: $(INSTALLED)
 	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
@@ -31,6 +32,16 @@ check: $(INSTALLED)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+# pip-audit has an environment of its own: it is no part of the project, and what it needs is not audited.
+AUDIT = .venv-audit/bin/pip-audit
+
+audit: $(AUDIT)
+	@$(PYTHON) requirements/audit.py $(AUDIT)
+
+$(AUDIT):
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check "pip-audit>=2.7,<3"
 
 # Installs again only when what is asked for has changed. What is used is compiled then; all of it would take a minute.
 $(INSTALLED): pyproject.toml requirements/lock.txt

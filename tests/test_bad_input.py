@@ -1,6 +1,7 @@
 """Bad input: each is told by its place with exit code 2, or does what docs/input.md says."""
 
 import math
+import re
 import runpy
 import sys
 import tracemalloc
@@ -25,6 +26,7 @@ from unroll.kinds.ngram.predictor import NgramPredictor, model_of
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.ngram.task import Task
 from unroll.nn.vectors import VectorSettings, put_vectors
+from unroll.params import load
 from unroll.text.encoded import EncodedDataset
 from unroll.training import loop
 from unroll.training.checkpoints import Checkpoints
@@ -144,6 +146,43 @@ def test_encoded_files_that_are_cut_or_missing_are_named(tmp_path, size, name):
     path.unlink()
     with pytest.raises(UserError, match=rf"valid/{name}\.npy: there is no such file; the file is damaged"):
         EncodedDataset.open(tmp_path / "encoded")
+
+
+def nested(first: str, entry: str, levels: int) -> str:
+    """Aliases of aliases: each level has nine times as many values as the one before."""
+    lines = [f"a0: &a0 {first}"]
+    lines += [f"a{n}: &a{n} {entry.format(', '.join([f'*a{n - 1}'] * 9))}" for n in range(1, levels)]
+    return "\n".join([*lines, f"corpora: *a{levels - 1}\n"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (nested("[x, x]", "[{}]", 12), r"its aliases stand for \d+,[\d,]+ values, where 100,000 are the most"),
+        (nested("{x: 1, y: 2}", "{{<<: [{}]}}", 12), r"its aliases stand for \d+,[\d,]+ values, where 100,000"),
+        ("corpora: &a {x: *a}\n", "corpora.x.source: is missing"),
+        ("corpora: {}\ncorpora: {}\n", 'not valid YAML in line 2, column 1: found duplicate key "corpora"'),
+        ("runs:\n  x: {seed: 1, seed: 2}\n", 'not valid YAML in line 2, column 16: found duplicate key "seed"'),
+        ("corpora: " + "[" * 5_000, "not valid YAML"),
+        ("corpora: " + "{a: " * 2_000 + "}" * 2_000, "not valid YAML: maximum recursion depth exceeded"),
+        ("compute: {threads: " + "9" * 5_000 + "}", "not valid YAML: Exceeds the limit"),
+        ("compute: {threads: 1e999}", "compute.threads: should be an integer, found inf"),
+        ("compute: {threads: .nan}", "compute.threads: should be an integer, found nan"),
+        ("compute: {threads: 99999999999999999999}", "compute.threads: "),
+        ("compute: !!python/object/apply:os.system [touch x]", "could not determine a constructor for the tag"),
+        ("compute: !!set {a, b}", "compute: should be a dictionary"),
+        ("? [a, b]\n: 1\n", "the key should be text, found .'a', 'b'."),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_yaml_that_means_harm_is_told(tmp_path, monkeypatch, text, told):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load()
+    assert re.search(told, str(caught.value))
+    assert len(str(caught.value)) < 2_000
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 
 def test_a_prompt_that_is_not_utf_8_is_told(monkeypatch, capsys):

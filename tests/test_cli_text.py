@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -90,6 +93,21 @@ def test_a_score_does_not_depend_on_the_other_lines(unroll, run):
     assert bits == pytest.approx(-nats / 12 / math.log(2), rel=1e-3)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_text_is_written_as_utf_8_on_any_terminal(project, encoding):
+    code = "import sys; sys.argv[0] = 'unroll'; from unroll.cli import main; main()"
+    call = [sys.executable, "-c", code, "generate", "lm", "--prompt", "Ä 漢", "--length", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    done = subprocess.run(call, cwd=project, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode("utf-8").startswith("Ä 漢")
+    assert "never seen" in done.stderr.decode("utf-8")
+
+
+def test_a_byte_order_mark_is_no_text(unroll):
+    assert unroll("score", "lm", given=b"\xef\xbb\xbfthe cat\n") == unroll("score", "lm", given=b"the cat\n")
+
+
 def test_scores_as_json_have_every_measure(unroll):
     first, second = map(json.loads, unroll("score", "lm", "--json", given=b"the cat\nQ\n").splitlines())
     assert first["log_probability"] == -first["nll_nats"]
@@ -141,8 +159,11 @@ def test_pairs_are_evaluated_as_params_say_now(unroll, project):
         (["generate", "3-gram"], b"", "3-gram: no finished run; did you mean '3gram'?"),
         (["generate", "translator"], b"", "translator: a seq2seq turns one text into another"),
         (["generate", "lm", "--temperature", "0"], b"", "--temperature 0.0: should be above 0"),
+        (["generate", "lm", "--temperature", "inf"], b"", "--temperature inf: should be above 0"),
+        (["generate", "lm", "--temperature", "nan"], b"", "--temperature nan: should be above 0"),
         (["generate", "lm", "--top-p", "1.5"], b"", "--top-p 1.5: should be above 0 and at most 1"),
         (["score", "lm"], b"good\nb\xff\n", "standard input: not UTF-8 at byte 6, in line 2"),
+        (["score", "lm"], b"\xef\xbb\xbfb\xff\n", "standard input: not UTF-8 at byte 4, in line 1"),
         (["evaluate", "lm", "--data", "missing.txt"], b"", "missing.txt: no such file"),
         (["evaluate", "lm", "--data", "new.txt", "--target", "new.txt"], b"", "--target: belongs to encoder-decoders"),
         (["evaluate", "translator", "--data", "new.txt"], b"", "--target: is missing"),

@@ -91,6 +91,7 @@ LAYERS = [
     ["errors"],
     ["settings", "files", "code", "scheduling", "images"],
     ["mistakes", "checksums"],
+    ["stored", "parsing"],
     ["text"],
     ["nn"],
     ["kinds"],

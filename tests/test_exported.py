@@ -153,6 +153,17 @@ def test_a_file_that_changed_is_named_and_so_is_one_that_is_gone(exported, monke
     assert isinstance(result.exception, UserError) and "weights.safetensors" in str(result.exception)
 
 
+def test_a_list_of_checksums_that_was_cut_is_told(exported):
+    folder = exported("lm")
+    lines = (folder / SUMS).read_text().splitlines(keepends=True)
+    (folder / SUMS).write_text("".join(line for line in lines if "weights" not in line))
+    with pytest.raises(UserError, match=r"weights\.safetensors: SHA256SUMS does not name it"):
+        unroll.load(folder)
+    (folder / SUMS).write_bytes(b"")
+    with pytest.raises(UserError, match="does not name it"):
+        unroll.load(folder)
+
+
 def test_every_file_has_its_checksum(exported):
     folder = exported("translator")
     lines = (folder / SUMS).read_text().splitlines()

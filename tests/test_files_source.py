@@ -222,6 +222,22 @@ def test_by_order_is_a_cut(texts: list[str], part: float) -> None:
         ({"a__jsonl": '["a"]'}, {"train": "a.jsonl"}, "a.jsonl:1: list .* must be a JSON object"),
         ({"a__jsonl": '{"text": null}'}, {"train": "a.jsonl"}, "a.jsonl:1: column 'text' is null; every value must be"),
         ({"a__jsonl": '{"text": 7}'}, {"train": "a.jsonl"}, "a.jsonl:1: column 'text' is int 7"),
+        (
+            {"a__jsonl": '{"text": "a", "text": "b"}'},
+            {"train": "a.jsonl"},
+            "a.jsonl:1: the key 'text' twice; an object has each key once",
+        ),
+        (
+            {"a__jsonl": '{"x": {"b": 1, "b": 2}, "text": "a"}'},
+            {"train": "a.jsonl"},
+            "a.jsonl:1: the key 'b' twice; an object has each key once",
+        ),
+        (
+            {"a__jsonl": '{"text": "a"}\n{"text": "a\\ud800b"}'},
+            {"train": "a.jsonl"},
+            r"a.jsonl:2: column 'text' has the lone surrogate U\+D800 at character 1",
+        ),
+        ({"a__jsonl": '{"text": NaN}'}, {"train": "a.jsonl"}, "a.jsonl:1: column 'text' is float nan"),
         ({"a__csv": 'text\n"a\n\nb"\nc,d'}, {"train": "a.csv"}, "a.csv:5: 2 fields under 1 heading"),
         ({"a__csv": 'text\n"a'}, {"train": "a.csv"}, "a.csv:2: bad CSV: unexpected end of data"),
         ({"a__csv": "text,text\na,b"}, {"train": "a.csv"}, "a.csv:1: heading 'text' twice"),
@@ -266,6 +282,41 @@ def test_null_and_numbers_in_parquet(tmp_path: Path) -> None:
             rows(tmp_path, train="x.parquet", split=split)
     with pytest.raises(UserError, match="no column 'txt'; did you mean 'text'"):
         rows(tmp_path, train="x.parquet", split=split, columns=["txt"])
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("s"), pa.date64()])
+def test_parquet_dates_beyond_all_years(tmp_path: Path, kind: pa.DataType) -> None:
+    pq.write_table(pa.table({"text": pa.array([0, 86_400_000 * 2**24], pa.int64()).view(kind)}), tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet: (row 1: column 'text' is date|a value behind row 0 cannot)"):
+        rows(tmp_path, train="x.parquet", split={"valid": 0.1, "test": 0.1, "by": "hash"})
+
+
+def test_a_parquet_column_that_is_there_twice(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(UserError, match=r"x\.parquet: the column 'text' twice"):
+        rows(tmp_path, train="x.parquet", split={"valid": 0.1, "test": 0.1, "by": "hash"})
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "tsv", "parquet", "txt"])
+def test_separators_marks_and_directions_are_characters(tmp_path: Path, ending: str) -> None:
+    """NEL, the line and paragraph separators, form feeds and NUL end no line; nothing is normalised or reordered."""
+    values = [
+        "a\u2028b\u2029c\x85d\x0ce\x1cf",
+        "e\u0301 \u00e9 n\u0303",
+        "\u202eabc\u202c שלום عالم",
+        "a\x00b",
+        "\ufeff x",
+    ]
+    if ending == "txt":
+        body = "".join(f"{value}\n" for value in values).encode()
+    elif ending == "tsv":
+        body = "\n".join(["text", *values]).encode()
+    else:
+        body = write_table(ending, [{"text": value} for value in values])
+    (tmp_path / f"x.{ending}").write_bytes(body)
+    found = rows(tmp_path, train=f"x.{ending}", split={"valid": 0.1, "test": 0.1, "by": "hash"})
+    assert [text for _, (text,) in found] == values
 
 
 def test_missing_path_and_file_or_folder(tmp_path: Path) -> None:

@@ -97,6 +97,13 @@ def saved(array: np.ndarray) -> bytes:
     return file.getvalue()
 
 
+def archived() -> bytes:
+    """A .npz, in which numpy keeps several arrays."""
+    file = io.BytesIO()
+    np.savez(file, a=np.ones(3))
+    return file.getvalue()
+
+
 @pytest.mark.parametrize(("shape", "wanted"), [((5,), (1, 5)), ((3, 5), (3, 5)), ((2, 3, 5), (6, 5))])
 def test_features_are_positions_by_features(shape, wanted):
     assert read_features(saved(np.ones(shape, dtype=np.float16)), "x.npy").shape == wanted
@@ -104,7 +111,20 @@ def test_features_are_positions_by_features(shape, wanted):
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"x", saved(np.array(["a"])), saved(np.zeros((1, 1, 1, 1))), saved(np.array([np.nan])), saved(np.zeros(0))],
+    [
+        b"",
+        b"x",
+        saved(np.array(["a"])),
+        saved(np.zeros((1, 1, 1, 1))),
+        saved(np.array([np.nan])),
+        saved(np.zeros(0)),
+        saved(np.full(3, 1e300)),
+        saved(np.ones(5))[:-1],
+        saved(np.ones(5)).replace(b"(5,)", b"(99999999999,)"),  # 800 GB
+        saved(np.ones(5)).replace(b"{'descr'", b"{{'descr"),
+        saved(np.ones(5)).replace(b"(5,)", b"(5\0)"),
+        archived(),
+    ],
 )
 def test_what_is_no_features_is_refused_by_name(data):
     with pytest.raises(UserError, match=r"^x\.npy: "):
@@ -190,6 +210,15 @@ def test_a_damaged_tar(tmp_path):
     settings = lay_out(tmp_path, tarred=True)
     (tmp_path / "pictures.tar").write_bytes(b"no tar")
     assert "neither a folder nor a whole tar" in problems(settings)[0]
+
+
+def test_a_tar_that_was_damaged_in_the_middle_loses_no_image_in_silence(tmp_path):
+    settings = lay_out(tmp_path, tarred=True) | {"skip": True}
+    tar = bytearray((tmp_path / "pictures.tar").read_bytes())
+    second = tar.index(b"b.png\0") - 1024  # before the header itself lies one with its times
+    tar[second : second + 512] = b"\x01" * 512
+    (tmp_path / "pictures.tar").write_bytes(tar)
+    assert f"what lies at byte {second:,} is no header of a member" in problems(settings)[0]
 
 
 def test_splits_are_drawn_where_there_are_no_lists(tmp_path):

@@ -118,6 +118,22 @@ UNIGRAMS = "-1\t<unk>\t0\n-1\ta\t-0.5\n\n"
         (HEAD + UNIGRAMS + "\\2-grams:\n-1\ta a\t-1\n", ":10: not a 2-gram"),
         (HEAD + UNIGRAMS + "\\2-grams:\n-1\ta\n", ":10: not a 2-gram"),
         (HEAD + UNIGRAMS + "\\2-grams:\n-1\ta a\n-1\ta <unk>\n\\end\\\n", "2 2-grams, where the head says 1"),
+        ("\\data\\\nngram 1=" + "9" * 5_000, ":2: should be `ngram 1=COUNT`"),
+        (HEAD + "nan\ta\n", ":6: not a 1-gram with its log10 probability"),
+        (HEAD + "-1\ta\tnan\n", ":6: not a 1-gram with its log10 probability"),
+        (HEAD + "-1\ta\tinf\n", ":6: not a 1-gram with its log10 probability"),
+        (HEAD + "-1\t\\u{110000}\n", ":6: not a 1-gram of known words"),
+        (HEAD + "-1\t\\u{d800}\n", ":6: not a 1-gram of known words"),
+        (HEAD + "-1\t\\u{" + "f" * 99 + "}\n", ":6: not a 1-gram of known words"),
+        (HEAD + "-1\ta\n-2\ta\n\\2-grams:\n", ":7: a 1-gram that was there before"),
+        (
+            HEAD.replace("2=1", "2=2") + UNIGRAMS + "\\2-grams:\n-1\ta a\n-2\ta a\n\\end\\\n",
+            ":11: a 2-gram that was there before",
+        ),
+        (
+            HEAD.replace("ngram 2=1\n", "") + "-1\ta\n-1\t\\u{61}\n\\end\\\n",
+            "2 words of it are the token 'a'",
+        ),
         (
             HEAD.replace("\n\n", "\nngram 3=1\n\n") + UNIGRAMS + "\\2-grams:\n-1\ta a\t0\n\\3-grams:\n"
             "-1\ta <unk> a\n\\end\\\n",

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import re
 import stat
 import tarfile
 import threading
@@ -34,6 +35,8 @@ class Server(ThreadingHTTPServer):
         self.redirects: dict[str, str] = {}
         self.cut, self.cuts, self.ranges, self.busy = 0, 0, True, 0
         self.requests: list[tuple[str, str | None]] = []
+        self.announced: str | None = None
+        self.endless = False
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/{name}"
@@ -65,8 +68,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if wanted else 200)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        self.send_header("Content-Length", str(len(body) - start))
+        if not self.server.endless:
+            self.send_header("Content-Length", self.server.announced or str(len(body) - start))
         self.end_headers()
+        while self.server.endless:
+            try:
+                self.wfile.write(body)
+            except OSError:  # nobody listens any more
+                return
         if self.server.cuts:
             self.server.cuts -= 1
             self.wfile.write(body[start : start + self.server.cut])
@@ -171,6 +180,60 @@ def test_missing_and_too_large(server: Server) -> None:
         download(server.url("x"), checksum(BODY), 100)
 
 
+def test_a_server_that_sends_without_end(server: Server) -> None:
+    server.files["x"], server.endless = BODY, True
+    with pytest.raises(UserError, match="larger than 5000000 bytes; raise `max_bytes`"):
+        download(server.url("x"), checksum(BODY), 5_000_000)
+    assert sum(path.stat().st_size for path in module.downloads_folder().iterdir()) <= 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("announced", "message"),
+    [
+        ("10", "SHA-256 is .*, not"),
+        ("99999999", "larger than 10000000 bytes"),
+        ("9" * 5_000, "larger than 10000000 bytes"),
+        ("-5", None),
+        ("many", None),
+    ],
+)
+def test_a_server_that_announces_another_size(server: Server, announced: str, message: str | None) -> None:
+    """Less than it sends, more than may be, nothing that is a number: the checksum has the last word."""
+    server.files["x"], server.announced = BODY, announced
+    try:
+        found = download(server.url("x"), checksum(BODY), LIMIT).read_bytes()
+    except UserError as error:
+        assert message is not None and re.search(message, str(error))
+    else:
+        assert message is None and found == BODY
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://example.org/x",
+        "file:///etc/passwd",
+        "ftp://example.org/x",
+        "https://",
+        "http://[",
+        "//example.org/x",
+    ],
+)
+def test_a_redirection_to_another_kind_of_place(server: Server, place: str) -> None:
+    server.redirects = {"a": place}
+    with pytest.raises(UserError, match=r"redirected to a place that is not allowed|cannot be fetched"):
+        download(server.url("a"), checksum(b"a"), LIMIT)
+    assert [path.suffix for path in module.downloads_folder().iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("place", ["http://127.0.0.1:80/x", "http://localhost/x", "http://example.org/x", "file:///x"])
+def test_https_leads_to_https_alone(place: str) -> None:
+    """Not to this machine either, where an address of somebody else could make requests in our name."""
+    module.check_redirect("https://example.org/x", "https://example.com/x")
+    with pytest.raises(ValueError, match="must begin with https://"):
+        module.check_redirect("https://example.org/x", place)
+
+
 def test_redirections(server: Server) -> None:
     server.files["x"] = BODY
     server.redirects = {"a": "/x", "b": "http://example.org/x", "c": "/c"}
@@ -218,6 +281,10 @@ def member(name: str, size: int = 1, kind: bytes = tarfile.REGTYPE, link: str = 
     return info
 
 
+def folder_member(name: str) -> tarfile.TarInfo:
+    return member(name, kind=tarfile.DIRTYPE)
+
+
 @pytest.mark.parametrize("name", ["d.zip", "d.tar", "d.tar.gz", "d.tgz", "d.tar.bz2", "d.tar.xz"])
 def test_archives(server: Server, name: str) -> None:
     files = [f"d/{split}.txt" for split in ("train", "valid", "test")]
@@ -243,6 +310,42 @@ def linked_zip() -> bytes:
     return sink.getvalue()
 
 
+def encrypted_zip() -> bytes:
+    """The flag that says so is set, where the member begins and in the list of members."""
+    body = bytearray(zipped({"x.txt": b"secret"}))
+    for head, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        body[body.index(head) + flags] |= 1
+    return bytes(body)
+
+
+def named(name: str) -> tarfile.TarInfo:
+    """A member whose name stands in a header of its own."""
+    info = member("x")
+    info.pax_headers = {"path": name}
+    return info
+
+
+def long_header(size: int, kind: bytes) -> bytes:
+    """A header that says to have so many bytes, a thousandth of that once it is packed."""
+    info = tarfile.TarInfo("x")
+    info.size, info.type = size, kind
+    return gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(size))
+
+
+def backwards() -> bytes:
+    """A member after which the next one is that before it."""
+    info = member("y")
+    info.pax_headers = {"size": "-2048"}
+    return tarred([member("x"), info], "w")
+
+
+def overwritten_header() -> bytes:
+    """The second of three members has a header that is none, where tarfile would see the end."""
+    body = bytearray(tarred([member("x"), member("y"), member("z")], "w"))
+    body[1024:1100] = b"damaged" * 10 + bytes(6)
+    return bytes(body)
+
+
 def str_or_nothing(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -265,6 +368,14 @@ def str_or_nothing(value: object) -> str:
         ("a.zip", zipped({"big": b"x" * 200_000}), "unpacks to more than 100000 bytes"),
         ("a.gz", gzip.compress(b"x" * 200_000), "unpacks to more than 100000 bytes"),
         ("a.tar.gz", tarred([member(f"{n}", 0) for n in range(200)]), "unpacks to more than 100000 bytes"),
+        ("a.tar.gz", tarred([folder_member(f"{n}") for n in range(200)]), "unpacks to more than 100000 bytes"),
+        ("a.tar.gz", long_header(2_000_000, tarfile.XHDTYPE), "a header of 2,000,000 bytes"),
+        ("a.tar.gz", long_header(2_000_000, tarfile.GNUTYPE_LONGNAME), "a header of 2,000,000 bytes"),
+        ("a.tar", backwards(), "damaged or of another kind"),
+        ("a.tar", overwritten_header(), "what lies at byte 1,024 is no header of a member"),
+        ("a.tar", tarred([named("x" * 300)], "w"), "the name of a member is too long"),
+        ("a.tar", tarred([named("x\0y")], "w"), "damaged or of another kind"),
+        ("a.zip", encrypted_zip(), "'x.txt' is encrypted"),
         ("a.tar", tarred([member("x"), member("x")], "w"), "two members would be the same file: x"),
         ("a.tar", tarred([member("x"), member("x/y")], "w"), "two members would be the same file: x"),
         ("a.zip", b"no", "damaged or of another kind"),

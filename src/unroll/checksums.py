@@ -18,19 +18,23 @@ def write_sums(folder: Path) -> None:
 
 
 def verify(folder: Path) -> None:
-    """Compare every file that `SHA256SUMS` names; raises `UserError` naming those that are missing or changed.
+    """Compare every file that `SHA256SUMS` names; raises `UserError` naming those that are missing, changed or
+    in no line of it.
 
     A folder without the list has nothing to be compared with.
     """
     if not (folder / SUMS).is_file():
         return
-    problems = []
+    problems, named = [], {folder / SUMS}
     for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
         stated, _, name = line.partition("  ")
         path = folder / name
+        named.add(path)
         if not path.is_file():
             problems.append(f"{path}: not there, and {SUMS} names it; {REMEDY}")
         elif sha256(path) != stated:
             problems.append(f"{path}: damaged, these are not the bytes that were written ({SUMS}); {REMEDY}")
+    unnamed = sorted(path for path in folder.rglob("*") if path.is_file() and path not in named)
+    problems += [f"{path}: {SUMS} does not name it; {REMEDY}" for path in unnamed]
     if problems:
         raise UserError(problems)

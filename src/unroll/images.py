@@ -4,6 +4,7 @@ H height, W width, P positions, D features of a position.
 """
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -66,13 +67,22 @@ def scaled(image: Image.Image, size: int) -> NDArray[np.uint8]:
 
 def read_features(data: bytes, name: str) -> NDArray[np.float32]:
     """The features (P, D) in the bytes of a .npy file that holds (D,) or (P, D) or (H, W, D) finite numbers."""
+    file = io.BytesIO(data)
     try:
-        found = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        version = np.lib.format.read_magic(file)
+        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, kind = read_header(file)
+    except Exception as error:  # the header is Python, of which anything may come
         raise _refused(name, f"no .npy file of numbers: {error}") from None
-    if not isinstance(found, np.ndarray) or found.dtype.kind not in "fiu" or not 1 <= found.ndim <= 3 or not found.size:
+    # Compared before memory is taken: a small file may state a large array.
+    size, stated = len(data) - file.tell(), math.prod(shape) * kind.itemsize
+    if kind.kind not in "fiu" or not 1 <= len(shape) <= 3 or min(shape) < 1:
         raise _refused(name, "should hold features, (D,) or (P, D) or (H, W, D), as numbers")
-    features = found.reshape(-1, found.shape[-1]).astype(np.float32)
+    if size != stated:
+        raise _refused(name, f"no .npy file of numbers: {size:,} bytes where the header states {stated:,}")
+    found = np.load(io.BytesIO(data), allow_pickle=False)
+    with np.errstate(over="ignore"):  # which the next line tells
+        features: NDArray[np.float32] = found.reshape(-1, found.shape[-1]).astype(np.float32)
     if not np.isfinite(features).all():
         raise _refused(name, "has features that are no finite numbers")
     return features

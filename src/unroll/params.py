@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import Tag, ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from unroll.errors import UserError
 from unroll.evaluation.settings import CaptionEvaluation, LanguageModelEvaluation, PairEvaluation
@@ -18,6 +16,7 @@ from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.seq2seq.settings import Seq2SeqBatches, Seq2SeqSettings
 from unroll.mistakes import Problem, did_you_mean, problems
 from unroll.nn.device import ComputeSettings
+from unroll.parsing import parse
 from unroll.references import entries, reference_problems
 from unroll.settings import Seed, Settings, choice
 from unroll.text.settings import DatasetSettings
@@ -175,8 +174,7 @@ def load_compute(path: Path = Path("params.yaml")) -> ComputeSettings:
 
 def _parse(path: Path) -> Any:
     try:
-        with path.open(encoding="utf-8") as file:
-            return YAML(typ="safe").load(file)
+        return parse(path.read_text(encoding="utf-8"), str(path))
     except FileNotFoundError:
         raise UserError(
             f"{path}: there is no such file; run this in the project's folder, or copy one of presets/"
@@ -185,12 +183,6 @@ def _parse(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{where}: {error.problem or error.context}") from None
-    except (YAMLError, ValueError, RecursionError) as error:  # the last two: numbers and nesting beyond all measure
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _told_once(found: Iterable[Problem]) -> Iterator[str]:

@@ -1,5 +1,8 @@
 """The command line: what a person asks for beside `dvc repro`. Commands import what they need when they run."""
 
+import io
+import sys
+
 import typer
 
 from unroll import errors
@@ -18,7 +21,10 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def main() -> None:
-    """The program `unroll`."""
+    """The program `unroll`; it writes UTF-8, as it reads it, wherever it runs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     errors.run(app)
 
 

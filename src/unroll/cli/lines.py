@@ -9,11 +9,15 @@ from typing import BinaryIO, Self
 
 from unroll.errors import UserError
 
+BOM = b"\xef\xbb\xbf"
 CHUNK = 1 << 16  # bytes read at a time
 
 
 class Lines:
-    """The lines of a file, without their ends, as they come; a UTF-8 mistake is told by its place."""
+    """The lines of a file, without their ends, as they come; a UTF-8 mistake is told by its place.
+
+    A byte order mark at the beginning is dropped, as it is from the files of a corpus.
+    """
 
     def __init__(self, file: io.BufferedIOBase | BinaryIO, name: str) -> None:
         self._file, self._name = file, name
@@ -36,10 +40,12 @@ class Lines:
                 continue
             line = self._there.popleft()
             number += 1
+            mark = len(BOM) if number == 1 and line.startswith(BOM) else 0
             try:
-                yield line.decode("utf-8").removesuffix("\r")
+                yield line[mark:].decode("utf-8").removesuffix("\r")
             except UnicodeDecodeError as error:
-                raise UserError(f"{self._name}: not UTF-8 at byte {place + error.start}, in line {number}") from None
+                byte = place + mark + error.start
+                raise UserError(f"{self._name}: not UTF-8 at byte {byte}, in line {number}") from None
             place += len(line) + 1
 
     def waits(self) -> bool:

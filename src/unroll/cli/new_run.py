@@ -64,8 +64,7 @@ def with_run(text: str, name: str, source: str, changes: list[str]) -> str:
 
 def _put(entry: dict[str, Any], change: str) -> None:
     """Set what `key.path=value` says; the value is YAML."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from unroll.parsing import parse
 
     keys, equals, value = change.partition("=")
     *parents, last = keys.split(".")
@@ -75,10 +74,7 @@ def _put(entry: dict[str, Any], change: str) -> None:
         entry = entry.setdefault(key, {}) if isinstance(entry, dict) else {}
     if not isinstance(entry, dict):
         raise UserError(f"{change}: there is a value in place of {'.'.join(parents)}, no keys")
-    try:
-        entry[last] = YAML(typ="safe").load(value)
-    except YAMLError:
-        raise UserError(f"{change}: the value is not valid YAML") from None
+    entry[last] = parse(value, change)
 
 
 def _dumped(value: Any) -> str:

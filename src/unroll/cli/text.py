@@ -1,13 +1,14 @@
 """Commands that use a finished run: generate, score, evaluate."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from unroll.cli.finished import Run, load_run
+from unroll.cli.finished import Run, bundle_of, load_run
 from unroll.cli.lines import Lines
 from unroll.errors import UserError
 
@@ -29,7 +30,7 @@ def generate(
     unroll generate char-gru --temperature 0.7 --top-p 0.95 --count 3 --seed 1
     """
     for name, value, bound in (("temperature", temperature, None), ("top-p", top_p, 1.0)):
-        if value is not None and not (value > 0 and (bound is None or value <= bound)):
+        if value is not None and not (0 < value < math.inf and (bound is None or value <= bound)):
             raise UserError(f"--{name} {value}: should be above 0" + (f" and at most {bound:g}" if bound else ""))
     if any("\ud800" <= character <= "\udfff" for character in prompt):
         raise UserError("--prompt: is not UTF-8")
@@ -107,6 +108,8 @@ def evaluate(
 def _evaluation(run: str, info: dict[str, Any]) -> Any:
     """How pairs are decoded and scored: as params.yaml says of the run, or as its bundle does."""
     from unroll.evaluation.settings import PairEvaluation
+    from unroll.kinds.bundle import INFO
+    from unroll.stored import checked
 
     if Path("params.yaml").is_file():
         from unroll.params import load
@@ -114,7 +117,7 @@ def _evaluation(run: str, info: dict[str, Any]) -> Any:
         named = load().runs.get(run)
         if named is not None and isinstance(named.evaluate, PairEvaluation):
             return named.evaluate
-    return PairEvaluation(**info["settings"]["evaluate"])
+    return checked(bundle_of(run) / INFO, info["settings"]["evaluate"], PairEvaluation, "settings.evaluate")
 
 
 def _pair_measures(model: Any, settings: Any, sources: list[str], data: Path, target: Path | None) -> dict[str, Any]:

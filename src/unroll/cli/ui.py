@@ -47,8 +47,6 @@ def ui(
         page = f"experiments/{experiment}/runs?workflowType=machine_learning&viewStateShareKey={VIEW}"
     link = f"http://127.0.0.1:{port}/#/{page}"
     print("MLflow starts ...", flush=True)
-    # MLflow's job runner is for language model services; it costs seconds and gigabytes.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri]
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level=critical"]
     children = Children()
@@ -57,10 +55,28 @@ def ui(
         follower, end = Follower(Path("checkpoints")), threading.Event()
         following = threading.Thread(target=follower.follow, args=(end,), daemon=True)
         following.start()
-        code = children.run(command, environment)
+        code = children.run(command, server_environment(port))
         end.set()
         following.join()
     raise SystemExit(0 if children.stopped_by else code)
+
+
+def server_environment(port: int) -> dict[str, str]:
+    """The environment of an MLflow that answers to the names of this machine alone.
+
+    By default it answers to any name like `10.*`, which somebody else's name may begin with and lead here (DNS
+    rebinding).
+    """
+    names = [f"127.0.0.1:{port}", f"localhost:{port}"]
+    return {
+        **os.environ,
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(names),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{name}" for name in names),
+        "MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false",
+        # MLflow's job runner is for language model services; it costs seconds and gigabytes.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PYTHONWARNINGS": "ignore",
+    }
 
 
 def _announce(port: int, link: str) -> None:

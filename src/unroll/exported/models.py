@@ -1,5 +1,6 @@
 """What a program does with a finished model: `unroll.load(DIR)`. These names and what they take stay as they are."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class TextModel:
         """
         for name, value, right in (
             ("length", length, length >= 1),
-            ("temperature", temperature, temperature > 0),
+            ("temperature", temperature, 0 < temperature < math.inf),
             ("top_k", top_k, top_k is None or top_k >= 1),
             ("top_p", top_p, top_p is None or 0 < top_p <= 1),
             ("seed", seed, seed >= 0),

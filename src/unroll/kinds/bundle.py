@@ -3,10 +3,10 @@
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,18 +16,54 @@ from torch import Tensor, nn
 from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
-from unroll.text.vocabulary import Vocabulary, load_vocabularies
+from unroll.kinds.stored_info import StoredInfo
+from unroll.settings import Settings
+from unroll.stored import checked
+from unroll.text.vocabulary import INDEX, Vocabulary, load_vocabularies
 
 WEIGHTS, INFO, VOCABULARIES = "weights.safetensors", "bundle.json", "vocab"
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+LISTED = 5  # names in a message
+
+S = TypeVar("S", bound=Settings)
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class Bundle:
     """What a bundle holds, read back."""
 
+    folder: Path
     info: dict[str, Any]
     weights: dict[str, Tensor]
     vocabularies: dict[str, Vocabulary]
+
+    def model_settings(self, schema: type[S]) -> S:
+        """The settings of the model; `UserError` if they are not as `schema` has them."""
+        return checked(self.folder / INFO, self.info["settings"]["model"], schema, "settings.model")
+
+    def vocabulary(self, field: str) -> Vocabulary:
+        """The vocabulary of a field; `UserError` if there is none."""
+        if field not in self.vocabularies:
+            raise damaged(self.folder / VOCABULARIES / INDEX, f"it names no vocabulary for the field {field!r}")
+        return self.vocabularies[field]
+
+    def network(self, build: Callable[[], N]) -> N:
+        """The network that `build` makes, with the bundle's weights; `UserError` if they are not those of its like.
+
+        It is built without memory first: settings that were changed may ask for more than there is.
+        """
+        try:
+            with torch.device("meta"):
+                _compare(dict(build().named_parameters()), self.weights)
+            network = build()
+            put_weights(network, self.weights)
+        except (UserError, ValueError, RuntimeError, OverflowError) as error:
+            raise damaged(self.folder / WEIGHTS, str(error)) from None
+        for name, weights in self.weights.items():
+            if not weights.isfinite().all():
+                raise damaged(self.folder / WEIGHTS, f"{name} has weights that are no numbers")
+        return network
 
 
 def write_bundle(folder: Path, info: Mapping[str, Any], weights: Mapping[str, Tensor], vocabularies: Path) -> None:
@@ -50,9 +86,11 @@ def read_bundle(folder: Path) -> Bundle:
     verify(folder)
     try:
         weights = load_file(folder / WEIGHTS)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise damaged(folder / WEIGHTS, str(error)) from None
-    return Bundle(read_json(folder / INFO), weights, load_vocabularies(folder / VOCABULARIES))
+    info = read_json(folder / INFO)
+    checked(folder / INFO, info, StoredInfo)
+    return Bundle(folder, info, weights, load_vocabularies(folder / VOCABULARIES))
 
 
 def _of_the_system(error: SafetensorError, path: Path) -> Exception:
@@ -68,9 +106,20 @@ def weights_of(network: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def put_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Set every parameter of `network`; names and shapes must be those of `weights_of` its like."""
+    """Set every parameter of `network`; raises `UserError` unless they are those of `weights_of` its like."""
     parameters = dict(network.named_parameters())
-    if parameters.keys() != weights.keys():
-        raise UserError(f"weights do not fit the model: {sorted(parameters.keys() ^ weights.keys())}")
+    _compare(parameters, weights)
     for name, parameter in parameters.items():
         parameter.copy_(weights[name])
+
+
+def _compare(parameters: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    """`UserError` unless names and shapes are the same."""
+    if parameters.keys() != weights.keys():
+        names = sorted(parameters.keys() ^ weights.keys())
+        raise UserError(f"weights do not fit the model: {', '.join(names[:LISTED])}")
+    for name, parameter in parameters.items():
+        found = weights[name]
+        if found.shape != parameter.shape or found.dtype not in FLOATS:
+            is_of = f"{tuple(found.shape)}, {found.dtype}, where the model has {tuple(parameter.shape)}"
+            raise UserError(f"weights do not fit the model: {name} is {is_of}")

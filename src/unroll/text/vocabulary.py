@@ -3,15 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
-from unroll.files import read_json, whole_folder, write_json
+from unroll.files import damaged, read_json, whole_folder, write_json
+from unroll.settings import Settings, rule
+from unroll.stored import read_stored
 from unroll.text.corpus import read_texts
+from unroll.text.specials import SPECIALS
 from unroll.text.tokenizer import JOINER
 
 if TYPE_CHECKING:
@@ -73,6 +77,45 @@ class Vocabulary(ABC):
         """Write what `load` needs to `folder`, as `stem.json` and files beside it."""
 
 
+class Index(Settings):
+    """What `INDEX` holds."""
+
+    fields: dict[str, Annotated[str, Field(pattern=r"^[a-z]{1,20}$")]]
+    """The name of each field's vocabulary, a file beside it."""
+
+
+class StoredTokens(Settings):
+    """What `save` writes of a unit that has tokens of its own."""
+
+    unit: str
+    tokens: list[str]
+    """By their ids."""
+
+    @property
+    def entries(self) -> list[str]:
+        """The tokens behind the specials."""
+        return self.tokens[len(SPECIALS) :]
+
+    @rule
+    def _specials_come_first(self) -> Iterator[str]:
+        if tuple(self.tokens[: len(SPECIALS)]) != SPECIALS:
+            yield f"`tokens` should begin with {', '.join(SPECIALS)}"
+
+    @rule
+    def _tokens_differ(self) -> Iterator[str]:
+        if len(set(self.entries)) < len(self.entries):
+            yield "`tokens` should hold each token once"
+        if "" in self.entries:
+            yield "`tokens` should hold no empty one"
+
+    @rule
+    def _tokens_are_unicode(self) -> Iterator[str]:
+        try:
+            "".join(self.tokens).encode("utf-8")
+        except UnicodeEncodeError:
+            yield "`tokens` should be valid Unicode, without lone surrogates"
+
+
 def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabulary:
     """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
     from unroll.text.units.char import CharVocabulary
@@ -130,7 +173,7 @@ def vocabulary_stems(folder: Path) -> dict[str, str]:
     """The name, in `folder`, of each field's vocabulary."""
     if not (folder / INDEX).is_file():
         raise UserError(f"{folder / INDEX}: no such file; build the vocabularies first")
-    return dict(read_json(folder / INDEX)["fields"])
+    return read_stored(folder / INDEX, Index).fields
 
 
 def _load(folder: Path, stem: str) -> Vocabulary:
@@ -147,8 +190,14 @@ def _load(folder: Path, stem: str) -> Vocabulary:
         SyllableVocabulary,
         HybridVocabulary,
     ]
-    stated = read_json(folder / f"{stem}.json")["unit"]
-    return {unit.unit: unit for unit in units}[stated].load(folder, stem)
+    path = folder / f"{stem}.json"
+    if not path.is_file():
+        raise damaged(path, "there is no such file")
+    known, stored = {unit.unit: unit for unit in units}, read_json(path)
+    stated = stored.get("unit") if isinstance(stored, dict) else None
+    if not isinstance(stated, str) or stated not in known:
+        raise damaged(path, f"should have a `unit`, one of {', '.join(known)}")
+    return known[stated].load(folder, stem)
 
 
 def by_count(counts: Mapping[str, int]) -> list[str]:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from unroll.errors import UserError
-from unroll.kinds.bundle import Bundle, put_weights
+from unroll.files import damaged
+from unroll.kinds.bundle import INFO, Bundle
 from unroll.kinds.captioner.network import Captioner
 from unroll.kinds.captioner.settings import CaptionDecodeSettings, CaptionerSettings
 from unroll.kinds.seq2seq.hypotheses import Found
@@ -89,7 +90,11 @@ class CaptionPredictor:
 
 def load(bundle: Bundle, device: torch.device) -> CaptionPredictor:
     """The predictor of a bundle whose kind is `captioner`."""
-    target, images = bundle.vocabularies["target"], bundle.info["images"]
-    network = Captioner(CaptionerSettings(**bundle.info["settings"]["model"]), images, len(target))
-    put_weights(network, bundle.weights)
+    target, images = bundle.vocabulary("target"), bundle.info["images"]
+    settings = bundle.model_settings(CaptionerSettings)
+    pixels, blocks = images["unit"] == "pixels", len(settings.channels or ())
+    if pixels != bool(blocks) or (pixels and images["shape"][0] % (1 << blocks)):
+        found = f"{blocks} blocks of settings.model.channels do not halve images of {images['unit']}, {images['shape']}"
+        raise damaged(bundle.folder / INFO, found)
+    network = bundle.network(lambda: Captioner(settings, images, len(target)))
     return CaptionPredictor(network.to(device), target, images, device)

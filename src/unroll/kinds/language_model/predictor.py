@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unroll.kinds.bundle import Bundle, put_weights
+from unroll.files import damaged
+from unroll.kinds.bundle import INFO, Bundle
 from unroll.kinds.generation import NEVER, Generator, Sampling, TextScore, draw
 from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.settings import LanguageModelSettings
@@ -153,9 +154,10 @@ def _array(logits_V: Tensor) -> NDArray[np.float64]:
 
 def load(bundle: Bundle, device: torch.device) -> LanguageModelPredictor:
     """The predictor of a bundle whose kind is `language_model`."""
-    settings = bundle.info["settings"]
-    vocabulary = bundle.vocabularies["text"]
+    settings, vocabulary = bundle.model_settings(LanguageModelSettings), bundle.vocabulary("text")
     characters = len(vocabulary.characters) if isinstance(vocabulary, HybridVocabulary) else 0
-    network = LanguageModel(LanguageModelSettings(**settings["model"]), len(vocabulary), characters)
-    put_weights(network, bundle.weights)
-    return LanguageModelPredictor(network.to(device), vocabulary, settings["train"]["context"], device)
+    if (settings.spelling is not None) != isinstance(vocabulary, HybridVocabulary):
+        raise damaged(bundle.folder / INFO, "settings.model.spelling goes with a vocabulary of unit hybrid")
+    network = bundle.network(lambda: LanguageModel(settings, len(vocabulary), characters))
+    context = bundle.info["settings"]["train"]["context"]
+    return LanguageModelPredictor(network.to(device), vocabulary, context, device)

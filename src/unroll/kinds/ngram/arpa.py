@@ -6,7 +6,9 @@ token that looks like an escape has its backslash escaped, so that `unescape` al
 stand as they are.
 """
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
@@ -20,6 +22,7 @@ from unroll.kinds.ngram.counts import Ints
 from unroll.kinds.ngram.model import NgramModel, Table
 from unroll.text.specials import BOS, PAD, SPECIALS, UNK
 
+DIGITS = 15  # of a count
 NEVER = -99.0  # how ARPA writes the logarithm of zero
 UNKNOWN = -100.0  # log10 probability of the unknown token where a file has none, as KenLM takes it
 
@@ -38,8 +41,11 @@ def escape(token: str) -> str:
 
 
 def unescape(word: str) -> str:
-    """The token of a word: `unescape(escape(token)) == token`."""
-    return _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", word)
+    """The token of a word: `unescape(escape(token)) == token`. `ValueError` for the escape of no character."""
+    token = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else "", word)
+    if token != word:
+        token.encode("utf-8")  # which lone surrogates cannot be
+    return token
 
 
 def _code(character: str) -> str:
@@ -113,8 +119,11 @@ def _read(path: Path, lines: Lines) -> tuple[NgramModel, list[str]]:
         if len(section.log10p) != size:
             raise UserError(f"{path}: {len(section.log10p)} {n}-grams, where the head says {size}")
         tables.append(section.unigrams() if n == 1 else section.table(tables, len(ids)))
-    tokens = [*SPECIALS, *map(unescape, list(ids)[len(SPECIALS) :])]
-    return NgramModel(len(ids), tuple(tables)), tokens
+    ordinary = [unescape(word) for word in list(ids)[len(SPECIALS) :]]
+    [(token, count)] = Counter(ordinary).most_common(1) or [("", 0)]
+    if count > 1:
+        raise UserError(f"{path}: {count} words of it are the token {token!r}")
+    return NgramModel(len(ids), tuple(tables)), [*SPECIALS, *ordinary]
 
 
 def _sizes(path: Path, lines: Lines) -> list[int]:
@@ -127,7 +136,8 @@ def _sizes(path: Path, lines: Lines) -> list[int]:
             return sizes
         if line.startswith("ngram "):
             order, _, size = line.removeprefix("ngram ").partition("=")
-            if not size.strip().isdecimal() or order.strip() != str(len(sizes) + 1):
+            counted = size.strip().isdecimal() and len(size.strip()) <= DIGITS
+            if not counted or order.strip() != str(len(sizes) + 1):
                 raise UserError(f"{path}:{number}: should be `ngram {len(sizes) + 1}=COUNT`, found {line!r}")
             sizes.append(int(size))
     raise UserError(f"{path}: no ARPA file: it has no \\1-grams:")
@@ -160,11 +170,13 @@ class _Section:
         try:
             log10p, backoff = float(p), float(words[self.order]) if len(words) > self.order else 0.0
             if self.order == 1:
+                unescape(words[0])
                 self.ids.setdefault(words[0], len(self.ids))
             gram = [self.ids[word] for word in words[: self.order]]
-        except (ValueError, LookupError) as error:
+        except (ValueError, OverflowError, LookupError) as error:
             raise UserError(f"{self.path}:{number}: not a {self.order}-gram of known words ({error})") from None
-        if not self.order <= len(words) <= self.order + 1 - self.last or log10p > 0:
+        right = log10p <= 0 and math.isfinite(backoff)
+        if not self.order <= len(words) <= self.order + 1 - self.last or not right:
             raise UserError(f"{self.path}:{number}: not a {self.order}-gram with its log10 probability: {line!r}")
         self.numbers.append(number)
         self.grams.append(gram)
@@ -174,6 +186,7 @@ class _Section:
     def unigrams(self) -> Table:
         """A table with every id; what is not there has no probability, the unknown token apart."""
         ids = np.array(self.grams, dtype=np.int64).reshape(-1)
+        self._each_once(ids, np.argsort(ids, kind="stable"))
         log10p, backoff = np.full(len(self.ids), -np.inf, np.float32), np.zeros(len(self.ids), np.float32)
         log10p[UNK] = UNKNOWN
         log10p[ids], backoff[ids] = self.log10p, self.backoff
@@ -191,8 +204,16 @@ class _Section:
             line = self.numbers[missing[0]]
             raise UserError(f"{self.path}:{line}: its first {self.order - 1} words are no n-gram of this file")
         keys = prefixes * vocabulary + grams[:, -1]
-        order = np.argsort(keys)
+        order = np.argsort(keys, kind="stable")
+        self._each_once(keys, order)
         values: list[NDArray[np.float32]] = [
             np.array(column, dtype=np.float32)[order] for column in (self.log10p, self.backoff)
         ]
         return Table(keys[order], values[0], values[1][:0] if self.last else values[1])
+
+    def _each_once(self, keys: Ints, order: Ints) -> None:
+        """`UserError` for an n-gram that stands twice; `order` sorts the `keys` of all."""
+        again = np.flatnonzero(np.diff(keys[order]) == 0)
+        if len(again):
+            line = self.numbers[order[again[0] + 1]]
+            raise UserError(f"{self.path}:{line}: a {self.order}-gram that was there before")

@@ -11,13 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unroll.kinds.bundle import Bundle
+from unroll.files import damaged
+from unroll.kinds.bundle import WEIGHTS, Bundle
 from unroll.kinds.generation import Generator, Sampling, TextScore, draw
 from unroll.kinds.ngram.counts import Context, read_tokens
 from unroll.kinds.ngram.model import NgramModel, Table
 from unroll.text.specials import BOS, EOS, UNK
 from unroll.text.vocabulary import Vocabulary
 
+ARRAYS = ("keys", "log10p", "backoff")  # of a table
+ROUNDING = 1e-3  # of a logarithm of one, in single precision
 NOTHING = -1  # in place of a token before a text
 
 
@@ -91,13 +94,37 @@ def weights_of(model: NgramModel) -> dict[str, Tensor]:
 def model_of(weights: Mapping[str, Tensor], vocabulary: int) -> NgramModel:
     """The model whose arrays are `weights`."""
     arrays = {name: tensor.numpy() for name, tensor in weights.items()}
-    orders = range(1, len(arrays) // 3 + 1)
-    tables = (Table(*(arrays[f"{n}.{name}"] for name in ("keys", "log10p", "backoff"))) for n in orders)
+    orders = range(1, len(arrays) // len(ARRAYS) + 1)
+    tables = (Table(*(arrays[f"{n}.{name}"] for name in ARRAYS)) for n in orders)
     return NgramModel(vocabulary, tuple(tables))
+
+
+def _mistake(weights: Mapping[str, Tensor], vocabulary: int) -> str | None:
+    """What keeps `weights` from being those of a model over so many ids."""
+    orders = range(1, len(weights) // len(ARRAYS) + 1)
+    if not orders or weights.keys() != {f"{n}.{name}" for n in orders for name in ARRAYS}:
+        return f"should have {', '.join(ARRAYS)} of each order, found {', '.join(sorted(weights)[:9])}"
+    below = 1
+    for n in orders:
+        keys, log10p, backoff = (weights[f"{n}.{name}"] for name in ARRAYS)
+        size = len(keys) if keys.ndim == 1 else -1
+        backs_off = 0 if n == len(orders) else size
+        if (keys.dtype, log10p.dtype, backoff.dtype) != (torch.int64, torch.float32, torch.float32):
+            return f"the arrays of order {n} are of other types than int64, float32 and float32"
+        if log10p.shape != (size,) or backoff.shape != (backs_off,) or (n == 1 and size != vocabulary):
+            return f"the arrays of order {n} are not as long as its n-grams are many"
+        if size and not (keys[0] >= 0 and keys[-1] < below * vocabulary and (keys.diff() > 0).all()):
+            return f"the n-grams of order {n} are not those of {vocabulary} tokens in order"
+        if (log10p > ROUNDING).any() or log10p.isnan().any() or not backoff.isfinite().all():
+            return f"order {n} has probabilities that are none"
+        below = size
+    return None
 
 
 def load(bundle: Bundle, device: torch.device) -> NgramPredictor:
     """The predictor of a bundle whose kind is `ngram`; it works on the CPU whatever the `device`."""
-    vocabulary = bundle.vocabularies["text"]
+    vocabulary = bundle.vocabulary("text")
+    if found := _mistake(bundle.weights, len(vocabulary)):
+        raise damaged(bundle.folder / WEIGHTS, found)
     model = model_of(bundle.weights, len(vocabulary))
     return NgramPredictor(model, vocabulary, bundle.info["settings"]["train"]["context"])

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from unroll.errors import UserError
-from unroll.kinds.bundle import Bundle, put_weights
+from unroll.kinds.bundle import Bundle
 from unroll.kinds.seq2seq.conditional import ConditionalModel
 from unroll.kinds.seq2seq.decoder import Memory
 from unroll.kinds.seq2seq.hypotheses import Found
@@ -251,9 +251,8 @@ def place_open(ids_S: NDArray[np.int64], size: int) -> tuple[NDArray[np.int64], 
 
 def load(bundle: Bundle, device: torch.device) -> PairPredictor:
     """The predictor of a bundle whose kind is `seq2seq`."""
-    source, target = bundle.vocabularies["source"], bundle.vocabularies["target"]
-    settings = Seq2SeqSettings(**bundle.info["settings"]["model"])
+    source, target = bundle.vocabulary("source"), bundle.vocabulary("target")
+    settings = bundle.model_settings(Seq2SeqSettings)
     ends = bundle.info["fields"]["source"]["sentence_ends"] if settings.sentences else ()
-    network = Seq2Seq(settings, len(source), len(target), source is target, ends)
-    put_weights(network, bundle.weights)
+    network = bundle.network(lambda: Seq2Seq(settings, len(source), len(target), source is target, ends))
     return PairPredictor(network.to(device), source, target, bundle.info["max_length"], device)

@@ -2,17 +2,18 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unroll.files import read_json, write_json
-from unroll.settings import Count, Settings
+from unroll.files import write_json
+from unroll.settings import Count, Settings, rule
+from unroll.stored import read_stored
 from unroll.text.specials import SPECIALS, UNK
-from unroll.text.vocabulary import CODE_POINTS, Vocabulary, by_count, printable
+from unroll.text.vocabulary import CODE_POINTS, StoredTokens, Vocabulary, by_count, printable
 
 
 class CharSettings(Settings):
@@ -21,6 +22,15 @@ class CharSettings(Settings):
     unit: Literal["char"]
     min_count: Count = 1
     """Characters seen less often are unknown."""
+
+
+class StoredCharacters(StoredTokens):
+    """What `save` writes."""
+
+    @rule
+    def _tokens_are_characters(self) -> Iterator[str]:
+        if any(len(token) != 1 for token in self.entries):
+            yield "`tokens` should be characters"
 
 
 class CharVocabulary(Vocabulary):
@@ -51,7 +61,7 @@ class CharVocabulary(Vocabulary):
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
-        return cls(read_json(folder / f"{stem}.json")["tokens"][len(SPECIALS) :])
+        return cls(read_stored(folder / f"{stem}.json", StoredCharacters).entries)
 
     def save(self, folder: Path, stem: str) -> None:
         write_json(folder / f"{stem}.json", {"unit": self.unit, "tokens": self._tokens})

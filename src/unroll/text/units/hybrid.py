@@ -10,19 +10,20 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from unroll.files import read_json, write_json
+from unroll.files import write_json
 from unroll.settings import Count, Settings
-from unroll.text.specials import SPECIALS, UNK
+from unroll.stored import read_stored
+from unroll.text.specials import UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
 from unroll.text.units.char import CharVocabulary
 from unroll.text.units.tokens import TokenVocabulary, count_characters, count_tokens
-from unroll.text.vocabulary import CODE_POINTS, by_count
+from unroll.text.vocabulary import CODE_POINTS, StoredTokens, by_count
 
 LONGEST = 64  # characters of a token; what is longer is cut, since a model spells a token in one go
 
@@ -39,6 +40,12 @@ class HybridSettings(Settings):
     """Words seen less often are spelled: those seen once teach the model how rare words are written."""
     min_char_count: Count = 1
     """Characters seen less often are unknown."""
+
+
+class StoredHybrid(StoredTokens):
+    """What `save` writes."""
+
+    characters: list[Annotated[str, Field(min_length=1, max_length=1)]]
 
 
 class HybridVocabulary(TokenVocabulary):
@@ -69,8 +76,8 @@ class HybridVocabulary(TokenVocabulary):
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
-        stored: dict[str, Any] = read_json(folder / f"{stem}.json")
-        return cls(stored["tokens"][len(SPECIALS) :], stored["characters"])
+        stored = read_stored(folder / f"{stem}.json", StoredHybrid)
+        return cls(stored.entries, stored.characters)
 
     def save(self, folder: Path, stem: str) -> None:
         characters = self.characters.characters

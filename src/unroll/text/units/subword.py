@@ -86,10 +86,10 @@ class SubwordVocabulary(Vocabulary):
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
         path = folder / f"{stem}.model"
-        with suppress(RuntimeError):
+        with suppress(RuntimeError, OSError):
             found = cls(path.read_bytes())
-            if len(found):  # an empty file is an empty model
-                return found
+            if tuple(found._model.id_to_piece(n) for n in range(min(len(found), len(SPECIALS)))) == SPECIALS:
+                return found  # an empty file, for instance, is an empty model
         raise damaged(path, "no SentencePiece model")
 
     def save(self, folder: Path, stem: str) -> None:

@@ -12,24 +12,35 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import pyphen
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
-from unroll.files import read_json, write_json
+from unroll.files import write_json
 from unroll.mistakes import did_you_mean
 from unroll.settings import Count, Settings
+from unroll.stored import read_stored
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
 from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_characters, count_tokens
-from unroll.text.vocabulary import CODE_POINTS, by_count
+from unroll.text.vocabulary import CODE_POINTS, StoredTokens, by_count
 
 LONGEST_WORD = 1_000  # characters; what is longer is no word of any dictionary and has no syllables
 
 _JOINT = "+"
 _ESCAPED_JOINT = ESCAPE + "2"  # the tokenizer's own escapes are 0 and 1
 _ALWAYS = {" ", JOINER, ESCAPE, "0", "1"}  # with these, any text of known characters has tokens that can be spelled
+
+
+def _with_dictionary(language: str) -> str:
+    if language not in pyphen.LANGUAGES:
+        hint = did_you_mean(language.replace("-", "_"), sorted(pyphen.LANGUAGES))
+        raise ValueError(f"there is no hyphenation dictionary {language!r}{hint}")
+    return language
+
+
+Language = Annotated[str, AfterValidator(_with_dictionary)]
 
 
 class SyllableSettings(Settings):
@@ -40,18 +51,16 @@ class SyllableSettings(Settings):
     """Words and punctuation marks kept whole, the most frequent."""
     max_syllables: int = Field(ge=0, le=10**12)
     """Syllables of all other words kept, the most frequent; there are fewer if the text has not as many."""
-    language: str
+    language: Language
     """Whose words are hyphenated: a dictionary of Pyphen, such as en_US or de."""
     min_count: Count = 1
     """Characters seen less often are unknown."""
 
-    @field_validator("language")
-    @classmethod
-    def _has_a_dictionary(cls, language: str) -> str:
-        if language not in pyphen.LANGUAGES:
-            hint = did_you_mean(language.replace("-", "_"), sorted(pyphen.LANGUAGES))
-            raise ValueError(f"there is no hyphenation dictionary {language!r}{hint}")
-        return language
+
+class StoredSyllables(StoredTokens):
+    """What `save` writes."""
+
+    language: Language
 
 
 class SyllableVocabulary(TokenVocabulary):
@@ -90,8 +99,8 @@ class SyllableVocabulary(TokenVocabulary):
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
-        stored: dict[str, Any] = read_json(folder / f"{stem}.json")
-        return cls(stored["tokens"][len(SPECIALS) :], stored["language"])
+        stored = read_stored(folder / f"{stem}.json", StoredSyllables)
+        return cls(stored.entries, stored.language)
 
     def save(self, folder: Path, stem: str) -> None:
         stored = {"unit": self.unit, "language": self._language, "tokens": self._tokens}

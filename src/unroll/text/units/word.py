@@ -5,16 +5,17 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 from zlib import crc32
 
-from unroll.files import read_json, write_json
+from unroll.files import write_json
 from unroll.settings import Count, Settings
+from unroll.stored import read_stored
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.spelling import SpellingModel
 from unroll.text.tokenizer import Tokenizer, TokenizerName
 from unroll.text.units.tokens import TokenVocabulary, count_tokens
-from unroll.text.vocabulary import by_count
+from unroll.text.vocabulary import StoredTokens, by_count
 
 SPELLING_WORDS = 20_000
 
@@ -31,6 +32,20 @@ class WordSettings(Settings):
     """joiner: words and punctuation apart; whitespace: only what white space parts. Both give the text back."""
     lowercase: bool = False
     """Cannot be undone: no bits per character then."""
+
+
+class StoredTokenizer(Settings):
+    """How the text was split."""
+
+    tokenizer: TokenizerName
+    lowercase: bool
+
+
+class StoredWords(StoredTokens):
+    """What `save` writes."""
+
+    spelling: list[str]
+    settings: StoredTokenizer
 
 
 class WordVocabulary(TokenVocabulary):
@@ -56,8 +71,8 @@ class WordVocabulary(TokenVocabulary):
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
-        stored: dict[str, Any] = read_json(folder / f"{stem}.json")
-        return cls(stored["tokens"][len(SPECIALS) :], stored["spelling"], **stored["settings"])
+        stored = read_stored(folder / f"{stem}.json", StoredWords)
+        return cls(stored.entries, stored.spelling, stored.settings.tokenizer, stored.settings.lowercase)
 
     def save(self, folder: Path, stem: str) -> None:
         stored = {

@@ -6,6 +6,7 @@ Text is exact: only a byte order mark is dropped, and CRLF at the end of a line 
 import csv
 import gzip
 import json
+import re
 import shutil
 import tempfile
 import zlib
@@ -30,6 +31,7 @@ ENDINGS: Mapping[str, Format] = {
     ".tsv": "tsv",
     ".parquet": "parquet",
 }
+_SURROGATE = re.compile("[\ud800-\udfff]")
 BOM = b"\xef\xbb\xbf"
 
 
@@ -120,6 +122,12 @@ def _value(where: str, record: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         found = "null" if value is None else f"{type(value).__name__} {value!r:.40}"
         raise UserError(f"{where}: column '{name}' is {found}; every value must be text")
+    if not value.isascii() and (half := _SURROGATE.search(value)):
+        code = f"U+{ord(half.group()):04X}"
+        raise UserError(
+            f"{where}: column '{name}' has the lone surrogate {code} at character {half.start()}; text must be "
+            "valid Unicode"
+        )
     return value
 
 
@@ -129,14 +137,27 @@ def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             continue
         where = f"{path}:{number}"
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_each_once)
         except json.JSONDecodeError as error:
             raise UserError(f"{where}: bad JSON at character {error.pos}: {error.msg}") from None
+        except _RepeatedKeyError as error:
+            raise UserError(f"{where}: the key '{error}' twice; an object has each key once") from None
         except (ValueError, RecursionError):
             raise UserError(f"{where}: bad JSON: a number has thousands of digits, or it is nested too deep") from None
         if not isinstance(record, dict):
             raise UserError(f"{where}: {type(record).__name__} {record!r:.40}; every line must be a JSON object")
         yield where, record
+
+
+class _RepeatedKeyError(Exception):
+    """Of which only the last value would be kept."""
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _RepeatedKeyError(next(key for n, (key, _) in enumerate(pairs) if key in dict(pairs[:n])))
+    return found
 
 
 def _table_records(path: Path, kind: Format) -> Iterator[tuple[str, Mapping[str, str]]]:
@@ -187,6 +208,8 @@ def _parquet_records(path: Path, columns: Mapping[str, str]) -> Iterator[tuple[s
                 f"{path}: a text behind row {number} is not UTF-8 at its byte {error.start} "
                 f"(0x{error.object[error.start]:02x})"
             ) from None
+        except (ValueError, OverflowError) as error:  # a date beyond all years, for instance
+            raise UserError(f"{path}: a value behind row {number} cannot be read: {error}") from None
 
 
 def _parquet_columns(path: Path, names: list[str], columns: Mapping[str, str]) -> list[str]:
@@ -194,6 +217,8 @@ def _parquet_columns(path: Path, names: list[str], columns: Mapping[str, str]) -
     for name, there in zip(columns.values(), wanted, strict=True):
         if there not in names:
             raise UserError(f"{path}: no column '{name}'{did_you_mean(name, names)}")
+        if names.count(there) > 1:
+            raise UserError(f"{path}: the column '{there}' twice; each needs a name of its own")
     return wanted
 
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from unroll.errors import UserError
 from unroll.images import FILE_BYTES, read_file
+from unroll.text.sources.tars import members_of, open_tar
 
 
 class Store(Protocol):
@@ -33,7 +34,8 @@ class _Folder:
 class _Tar:
     def __init__(self, path: Path, tar: tarfile.TarFile) -> None:
         self.path, self.tar = path, tar
-        files = (member for member in tar.getmembers() if member.isfile())
+        with _damage_told(path):
+            files = [member for member in members_of(tar) if member.isfile()]
         self.members = {PurePosixPath(member.name).as_posix(): member for member in files}
         self.names = sorted(self.members)
 
@@ -41,9 +43,10 @@ class _Tar:
         member = self.members[name]
         if member.size > FILE_BYTES:
             raise UserError(f"{self.path}: {name}: {member.size:,} bytes, where {FILE_BYTES:,} are the most")
-        file = self.tar.extractfile(member)
-        assert file is not None
-        return file.read()
+        with _damage_told(self.path):
+            file = self.tar.extractfile(member)
+            assert file is not None
+            return file.read()
 
 
 @contextmanager
@@ -52,8 +55,15 @@ def open_store(path: Path) -> Iterator[Store]:
     if path.is_dir():
         yield _Folder(path)
         return
+    with _damage_told(path):
+        tar = open_tar(path)
+    with tar:
+        yield _Tar(path, tar)
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
     try:
-        with tarfile.open(path) as tar:
-            yield _Tar(path, tar)
-    except (tarfile.TarError, EOFError, OSError) as error:
+        yield
+    except Exception as error:  # decoders raise what they come upon: TarError, EOFError, OSError, LZMAError, ...
         raise UserError(f"{path}: neither a folder nor a whole tar: {error}") from None

@@ -37,6 +37,13 @@ def check_url(url: str) -> None:
         raise ValueError(f"'{url}' must begin with https://")
 
 
+def check_redirect(url: str, place: str) -> None:
+    """`ValueError` unless `url` may lead to `place`: https stays https, so that nobody else's address leads here."""
+    check_url(place)
+    if urlsplit(place).scheme != urlsplit(url).scheme == "https":
+        raise ValueError(f"'{place}' must begin with https://")
+
+
 def download(url: str, checksum: str, limit: int) -> Path:
     """The file behind `url`, fetched unless it is there already, and verified.
 
@@ -63,7 +70,7 @@ def download(url: str, checksum: str, limit: int) -> Path:
 
 def _fetch(url: str, part: Path, limit: int) -> None:
     """Fetch what `part` lacks, trying again after a lost connection as long as bytes keep coming."""
-    from requests import ConnectionError, Timeout
+    from requests import ConnectionError, RequestException, Timeout
     from requests.exceptions import ChunkedEncodingError
     from urllib3.exceptions import HTTPError
 
@@ -77,6 +84,8 @@ def _fetch(url: str, part: Path, limit: int) -> None:
             if failed == TRIES:
                 raise UserError(f"{url}: the download failed {TRIES} times, last with: {error}") from None
             time.sleep(PAUSE * 2 ** (failed - 1))
+        except (RequestException, ValueError) as error:  # an address or a header that is none
+            raise UserError(f"{url}: cannot be fetched: {error}") from None
 
 
 class _BusyServerError(Exception):
@@ -96,7 +105,8 @@ def _attempt(url: str, part: Path, limit: int) -> None:
         goes_on = answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
         goes_on = goes_on and status == HTTPStatus.PARTIAL_CONTENT
         size = have if goes_on else 0
-        if size + int(answer.headers.get("Content-Length") or 0) > limit:
+        announced = answer.headers.get("Content-Length") or "0"
+        if announced.isdecimal() and size + int(announced[:20]) > limit:
             raise UserError(f"{url}: larger than {limit} bytes; raise `max_bytes` if that is right")
         with part.open("ab" if goes_on else "wb") as file:
             # Raw bytes: a .gz file that the server calls an encoding stays the file that the checksum is of.
@@ -122,7 +132,7 @@ def _answer(url: str, have: int) -> Iterator["Response"]:
                     return
                 place = urljoin(place, answer.headers["Location"])
             try:
-                check_url(place)
+                check_redirect(url, place)
             except ValueError as error:
                 raise UserError(f"{url}: redirected to a place that is not allowed: {error}") from None
         raise UserError(f"{url}: redirected more than {REDIRECTS} times")

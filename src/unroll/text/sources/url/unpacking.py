@@ -1,24 +1,26 @@
 """Unpacking archives that are not trusted: nothing leaves the folder, no links or devices, a bounded size."""
 
+import errno
 import gzip
-import lzma
 import stat
-import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from unroll.errors import UserError
+from unroll.text.sources.tars import members_of, open_tar
 
 TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 MEMBER_COST = 512  # bytes that even an empty member counts for, so that their number is bounded too
 CHUNK = 1 << 20
 
-Member = tuple[str, bool, IO[bytes]]
-"""Name, whether it is a regular file, and its content."""
+ENCRYPTED = 0x1  # a flag of a member of a zip
+THE_ARCHIVES = (None, errno.EINVAL)  # numbers of errors that are not the disk's
+
+Member = tuple[str, bool, IO[bytes] | None]
+"""Name, whether it is a regular file or a folder, and the content of a file."""
 
 
 def unpack(archive: Path, name: str, folder: Path, limit: int) -> int:
@@ -34,31 +36,36 @@ def unpack(archive: Path, name: str, folder: Path, limit: int) -> int:
     with _damage_told(name):
         for member, regular, content in _members(archive, name):
             place = PurePosixPath(member)
-            if place.is_absolute() or ".." in place.parts or "\\" in member or not place.parts:
+            leaves = place.is_absolute() or ".." in place.parts or "\\" in member
+            if leaves or (content is not None and not place.parts):
                 raise UserError(f"{name}: member '{member}' lies outside of the archive's own folder; not unpacked")
             if not regular:
                 raise UserError(f"{name}: member '{member}' is a link or device; only files and folders are unpacked")
-            left = _copy(content, folder / place, left - MEMBER_COST)
+            left -= MEMBER_COST
+            if content is not None:
+                left = _copy(content, folder / place, left)
             if left < 0:
                 raise UserError(f"{name}: unpacks to more than {limit} bytes; raise `max_bytes` if that is right")
     return limit - left
 
 
 def _members(archive: Path, name: str) -> Iterator[Member]:
-    """The members that are not folders."""
+    """All members."""
     if name.endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
             for entry in zipped.infolist():
                 mode = entry.external_attr >> 16
-                if not entry.is_dir():
+                if entry.flag_bits & ENCRYPTED:
+                    raise UserError(f"{name}: member '{entry.filename}' is encrypted; it cannot be unpacked")
+                if entry.is_dir():
+                    yield entry.filename, True, None
+                else:
                     with zipped.open(entry) as content:
                         yield entry.filename, stat.S_IFMT(mode) in (0, stat.S_IFREG), content
     elif name.endswith(TAR_ENDINGS):
-        with tarfile.open(archive) as tar:
-            for item in tar:
-                if not item.isdir():
-                    content_or_none = tar.extractfile(item) if item.isreg() else None
-                    yield item.name, item.isreg(), content_or_none or cast(IO[bytes], None)
+        with open_tar(archive) as tar:
+            for item in members_of(tar):
+                yield item.name, item.isreg() or item.isdir(), tar.extractfile(item) if item.isreg() else None
     else:
         with gzip.open(archive) as file:
             yield name.removesuffix(".gz"), True, cast(IO[bytes], file)
@@ -79,13 +86,17 @@ def _copy(content: IO[bytes], path: Path, left: int) -> int:
 def _damage_told(name: str) -> Iterator[None]:
     try:
         yield
+    except UserError:
+        raise
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise UserError(f"{name}: two members would be the same file: {Path(str(error.filename)).name}") from None
-    except (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, EOFError) as error:
-        raise UserError(f"{name}: the archive is damaged or of another kind ({error})") from None
     except OSError as error:
-        if error.errno is not None:  # the disk's, not bzip2's
+        if error.errno == errno.ENAMETOOLONG:
+            raise UserError(f"{name}: the name of a member is too long: '{str(error.filename)[-40:]}'") from None
+        if error.errno not in THE_ARCHIVES:
             raise
-        raise UserError(f"{name}: the archive is damaged ({error})") from None
-    except (RuntimeError, NotImplementedError) as error:  # encrypted, or packed in a way that Python cannot read
+        raise UserError(f"{name}: the archive is damaged or of another kind ({error})") from None
+    except RuntimeError as error:  # packed in a way that Python cannot read, or nested without end
         raise UserError(f"{name}: the archive cannot be read: {error}") from None
+    except Exception as error:  # decoders raise what they come upon: BadZipFile, TarError, LZMAError, EOFError, ...
+        raise UserError(f"{name}: the archive is damaged or of another kind ({error})") from None
