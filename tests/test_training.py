@@ -1,6 +1,8 @@
 """The training loop on a small task whose optimum is known."""
 
+import hashlib
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -313,3 +315,11 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(tmp_path, monk
     assert f"goes on from step {int(before.name[:10])}" in told
     whole, _ = resumable(tmp_path / "whole", {"epochs": 8})
     assert again.history.rows == whole.history.rows
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", pickle.dumps(print)], ids=["nothing", "text", "pickle"])
+def test_a_file_that_only_looks_like_a_checkpoint_is_named_and_not_used(tmp_path, capsys, content):
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    (tmp_path / f"0000000003.{digest}.pt").write_bytes(content)
+    assert Checkpoints(tmp_path).load(torch.device("cpu")) is None
+    assert ".pt: no checkpoint: " in capsys.readouterr().err

@@ -79,10 +79,15 @@ class Checkpoints:
         """The last whole state; None if there is none. A damaged one is named on stderr and left out."""
         for path in self._files():
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest()[:16] == path.name.split(".")[1]:
+            if hashlib.sha256(content).hexdigest()[:16] != path.name.split(".")[1]:
+                print(f"{path}: damaged, its bytes are not those that were written; not used", file=sys.stderr)
+                continue
+            try:
                 state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-                return state
-            print(f"{path}: damaged, its bytes are not those that were written; not used", file=sys.stderr)
+            except Exception as error:  # whatever an unpickler that is given no pickle of ours comes upon
+                print(f"{path}: no checkpoint: {type(error).__name__}; not used", file=sys.stderr)
+                continue
+            return state
         return None
 
     def clear(self) -> bool:
