@@ -47,8 +47,9 @@ def _room_for(path: Path, kind: np.dtype[Any], shape: tuple[int, ...]) -> NDArra
     """A new mapped file for an array, with all its bytes on the disk: a full disk tells now, as an `OSError`, and does
     not kill us at some later write."""
     arrays: NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype=kind, shape=shape)
-    with path.open("r+b") as file:
-        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return arrays
 
 
