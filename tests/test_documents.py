@@ -17,7 +17,7 @@ from unroll.cli import app
 from unroll.params import Params, load
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 SPANNING = re.MULTILINE | re.DOTALL
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -67,7 +67,7 @@ def test_files_that_the_documents_name_in_commands_are_there(program):
 
 
 EXAMPLES = {
-    f"{document.name}-{n}": YAML(typ="safe").load(block)
+    f"{document.relative_to(ROOT)}-{n}": YAML(typ="safe").load(block)
     for document in DOCUMENTS
     for n, block in enumerate(re.findall(r"^```yaml\n(.*?)^```", document.read_text(encoding="utf-8"), SPANNING))
 }
@@ -113,7 +113,13 @@ def test_the_page_of_all_keys_has_them_all_with_their_meaning():
     assert [line for line in page.splitlines() if line.endswith("|  |") and not line.startswith("| key")] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_each_page_is_on_the_list_of_all_pages():
+    page = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    listed = {(ROOT / "docs" / link).resolve() for link in re.findall(r"\]\(([^)#:]+)", page)}
+    assert [path for path in DOCUMENTS if path not in listed and path != ROOT / "docs" / "README.md"] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_between_files_lead_somewhere(document):
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text(encoding="utf-8"))
     assert [link for link in links if not (document.parent / link).exists()] == []
