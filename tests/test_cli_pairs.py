@@ -161,6 +161,7 @@ def test_what_the_bundle_says_of_sampling_holds(unroll, project, tmp_path):
     info = read_json(tmp_path / "other" / "bundle.json")
     info["settings"]["evaluate"] |= {"beam": 1, "sample": {"temperature": 3.0, "top_k": None, "top_p": None, "seed": 5}}
     write_json(tmp_path / "other" / "bundle.json", info)
+    (tmp_path / "other" / "SHA256SUMS").unlink()
     other, given = str(tmp_path / "other"), "a b c\n" * 5
     drawn = unroll("translate", other, given=given)
     assert drawn == unroll("translate", "translator", "--sample", "--temperature", "3", "--seed", "5", given=given)
