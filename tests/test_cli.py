@@ -214,7 +214,10 @@ def test_ui_starts_nothing_where_a_server_is_named(folder):
         assert psutil.Process(following.pid).children() == []
         time.sleep(0.5)
         following.send_signal(signal.SIGINT)
-        assert (following.wait(30), following.stderr.read()) == (0, "")
+        try:
+            assert (following.wait(30), following.stderr.read()) == (0, "")
+        finally:
+            following.kill()
 
 
 @pytest.mark.parametrize("command", sorted(info.name or info.callback.__name__ for info in app.registered_commands))
