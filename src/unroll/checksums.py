@@ -1,5 +1,6 @@
 """`SHA256SUMS` of a folder: what `sha256sum --check` reads."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from unroll.errors import UserError
@@ -9,12 +10,19 @@ SUMS = "SHA256SUMS"
 REMEDY = "remove the folder, and dvc repro makes it again; one that came from elsewhere: copy it again"
 
 
-def write_sums(folder: Path) -> None:
-    """Write the SHA-256 of every file below `folder`."""
+def sums_of(folder: Path) -> dict[Path, str]:
+    """The SHA-256 of every file below `folder`, by its path there."""
+    return {path.relative_to(folder): sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def write_sums(folder: Path, known: Mapping[Path, str] | None = None) -> None:
+    """Write the SHA-256 of every file below `folder`; those that are `known` are not read again."""
     (folder / SUMS).unlink(missing_ok=True)
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    known = known or {}
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
     with whole_file(folder / SUMS) as file:
-        file.writelines(f"{sha256(folder / name)}  {name}\n" for name in names)
+        for path in sorted(paths, key=Path.as_posix):
+            file.write(f"{known.get(path) or sha256(folder / path)}  {path.as_posix()}\n")
 
 
 def verify(folder: Path) -> None:

@@ -73,7 +73,7 @@ def _prefix(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*"):
         owner = left.name.removeprefix(f".{path.name}.").partition("-")[0]
-        if not owner.isdecimal() or _is_alive(int(owner)):
+        if not owner.isdecimal() or is_alive(int(owner)):
             continue
         if left.name.endswith(BEFORE) and not path.exists():  # killed between the two renamings
             left.rename(path)
@@ -84,7 +84,8 @@ def _prefix(path: Path) -> str:
     return f".{path.name}.{os.getpid()}-"
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Whether there is a process with this number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

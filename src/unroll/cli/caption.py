@@ -34,13 +34,13 @@ def caption(
         unroll caption attention photo.jpg --beam 5 --nbest 3 --json
     """
     options = {"beam": beam, "length_penalty": length_penalty, "min_length": min_length, "max_length": max_length}
-    from unroll.exported.decoding import caption_decoding
+    from unroll.exported.decoding import caption_decoding, finds
 
     model, info = load_run(run)
     if model.task != "captions":
         raise UserError(f"{run}: a {info['kind']} reads text; images need a captioner")
     settings = caption_decoding(info["settings"]["evaluate"], options)
-    if settings.sample is None and nbest is not None and nbest > settings.beam:
+    if nbest is not None and not finds(settings, nbest):
         raise UserError(
             f"--nbest {nbest}: a beam finds as many as it keeps, {settings.beam}; --beam {nbest} keeps more"
         )

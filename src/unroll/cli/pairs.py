@@ -60,7 +60,7 @@ def decode(
     """Decode standard input, line by line."""
     options = locals()
     given = {name: value for name, value in options.items() if name not in ("run", "nbest", "as_json")}
-    from unroll.exported.decoding import decoding
+    from unroll.exported.decoding import decoding, finds
 
     model, info = load_run(run)
     if model.task != "pairs":
@@ -68,7 +68,7 @@ def decode(
         raise UserError(f"{run}: a {info['kind']} {does}; this needs an encoder-decoder")
     settings = decoding(info["settings"]["evaluate"], given)
     count = nbest or 1
-    if settings.sample is None and count > settings.beam:
+    if not finds(settings, count):
         raise UserError(
             f"--nbest {count}: a beam finds as many as it keeps, {settings.beam}; --beam {count} keeps more"
         )

@@ -1,13 +1,15 @@
 """How a finished encoder-decoder is told to decode: its run's `evaluate`, with single settings put in their place."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from unroll.errors import UserError
 from unroll.evaluation.settings import CaptionEvaluation, PairEvaluation
 from unroll.mistakes import did_you_mean, readable
+
+Kind = TypeVar("Kind", PairEvaluation, CaptionEvaluation)
 
 # Options that are settings of decoding, and those of its sampling.
 LENGTHS = ("length_penalty", "min_length", "max_length")
@@ -35,10 +37,7 @@ def decoding(stated: Mapping[str, Any], given: Mapping[str, Any]) -> PairEvaluat
     else:
         merged["sample"] = {**(merged.get("sample") or {}), **draws}
         merged["beam"] = given.get("beam", 1)
-    try:
-        return PairEvaluation(**merged)
-    except ValidationError as error:
-        raise UserError(readable(error, PairEvaluation, merged, "options")) from None
+    return _checked(PairEvaluation, merged)
 
 
 def caption_decoding(stated: Mapping[str, Any], given: Mapping[str, Any]) -> CaptionEvaluation:
@@ -47,7 +46,16 @@ def caption_decoding(stated: Mapping[str, Any], given: Mapping[str, Any]) -> Cap
         if name not in ("beam", *LENGTHS):
             raise UserError(f"options: there is no `{name}`{did_you_mean(name, ('beam', *LENGTHS))}")
     merged = {**stated, **{name: value for name, value in given.items() if value is not None}}
+    return _checked(CaptionEvaluation, merged)
+
+
+def _checked(kind: type[Kind], merged: Mapping[str, Any]) -> Kind:
     try:
-        return CaptionEvaluation(**merged)
+        return kind(**merged)
     except ValidationError as error:
-        raise UserError(readable(error, CaptionEvaluation, merged, "options")) from None
+        raise UserError(readable(error, kind, merged, "options")) from None
+
+
+def finds(settings: PairEvaluation | CaptionEvaluation, nbest: int) -> bool:
+    """Whether so many hypotheses can be had: a beam finds as many as it keeps, and any number can be drawn."""
+    return settings.sample is not None or nbest <= settings.beam

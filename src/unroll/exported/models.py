@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from unroll.errors import UserError
-from unroll.exported.decoding import caption_decoding, decoding
+from unroll.evaluation.settings import CaptionEvaluation, PairEvaluation
+from unroll.exported.decoding import caption_decoding, decoding, finds
 from unroll.files import read_json
 from unroll.images import read_file
 from unroll.kinds import load_model
@@ -19,15 +20,19 @@ Image = Path | str | bytes
 """The path of an image's file, or the bytes of one."""
 
 
-class TextModel:
-    """A finished language model."""
-
-    task = "language_model"
+class _Finished:
+    """What all finished models have."""
 
     def __init__(self, predictor: Any, info: dict[str, Any]) -> None:
         self.predictor = predictor
         self.info = info
         """`bundle.json`: settings, data, licence and costs."""
+
+
+class TextModel(_Finished):
+    """A finished language model."""
+
+    task = "language_model"
 
     def generate(
         self,
@@ -67,15 +72,10 @@ class TextModel:
         return [{"log_probability": -float(measures["nll_nats"]), **measures} for measures in found]
 
 
-class PairModel:
+class PairModel(_Finished):
     """A finished encoder-decoder."""
 
     task = "pairs"
-
-    def __init__(self, predictor: Any, info: dict[str, Any]) -> None:
-        self.predictor = predictor
-        self.info = info
-        """`bundle.json`: settings, data, licence and costs."""
 
     def translate(self, sources: str | Sequence[str], **options: Any) -> list[str]:
         """The best hypothesis of each source; a blank source gives "".
@@ -95,21 +95,15 @@ class PairModel:
         Raises `UserError` for options that are not right.
         """
         settings = decoding(self.info["settings"]["evaluate"], options)
-        if nbest < 1 or (settings.sample is None and nbest > settings.beam):
-            raise UserError(f"nbest {nbest}: should be 1 to `beam`, {settings.beam}; a larger beam keeps more")
+        _must_find(settings, nbest)
         texts = _texts("sources", sources)
         return [answer.hypotheses for answer in self.predictor.decode_stream(texts, settings, nbest)]
 
 
-class CaptionModel:
+class CaptionModel(_Finished):
     """A finished captioner."""
 
     task = "captions"
-
-    def __init__(self, predictor: Any, info: dict[str, Any]) -> None:
-        self.predictor = predictor
-        self.info = info
-        """`bundle.json`: settings, data, licence and costs."""
 
     def caption(self, images: Image | Sequence[Image], **options: Any) -> list[str]:
         """The best caption of each image: a path, or a file's bytes; options as of `decode`."""
@@ -122,8 +116,7 @@ class CaptionModel:
         as in the run's `evaluate`. Raises `UserError` for options that are not right and for what is no image.
         """
         settings = caption_decoding(self.info["settings"]["evaluate"], options)
-        if nbest < 1 or (settings.sample is None and nbest > settings.beam):
-            raise UserError(f"nbest {nbest}: should be 1 to `beam`, {settings.beam}; a larger beam keeps more")
+        _must_find(settings, nbest)
         given = [images] if isinstance(images, str | Path | bytes) else list(images)
         arrays = [self._read(image, number) for number, image in enumerate(given, start=1)]
         found: list[list[Any]] = self.predictor.decode_nbest(arrays, settings, nbest)
@@ -133,6 +126,11 @@ class CaptionModel:
         if isinstance(image, bytes):
             return self.predictor.read(image, f"image {number}")
         return self.predictor.read(read_file(Path(image)), str(image))
+
+
+def _must_find(settings: PairEvaluation | CaptionEvaluation, nbest: int) -> None:
+    if nbest < 1 or not finds(settings, nbest):
+        raise UserError(f"nbest {nbest}: should be 1 to `beam`, {settings.beam}; a larger beam keeps more")
 
 
 _RIGHT = {

@@ -161,10 +161,7 @@ def answer_captions(model: CaptionModel, requests: Sequence[CaptionRequest]) -> 
 
 
 def _captions(several: Sequence[Any]) -> Answer:
-    captions = [
-        {"text": one.text, "score": one.score, "log_probability": one.log_probability, "tokens": one.tokens}
-        for one in several
-    ]
+    captions = _told(several)
     return {"text": captions[0]["text"], "captions": captions}
 
 
@@ -173,8 +170,13 @@ def _draws(model: PairModel) -> bool:
 
 
 def _answer(source: str, several: Sequence[Any]) -> Answer:
-    hypotheses = [
-        {"text": one.text, "score": one.score, "log_probability": one.log_probability, "tokens": one.tokens}
-        for one in (several if source.strip() else [])
-    ]
+    hypotheses = _told(several if source.strip() else [])
     return {"text": hypotheses[0]["text"] if hypotheses else "", "hypotheses": hypotheses}
+
+
+def _told(several: Sequence[Any]) -> list[Answer]:
+    """Hypotheses as JSON has them."""
+    return [
+        {"text": one.text, "score": one.score, "log_probability": one.log_probability, "tokens": one.tokens}
+        for one in several
+    ]

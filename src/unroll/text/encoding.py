@@ -5,7 +5,7 @@ counted.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from unroll.checksums import verify, write_sums
+from unroll.checksums import sums_of, verify, write_sums
 from unroll.errors import UserError
-from unroll.files import read_json, sha256, whole_folder, write_json
+from unroll.files import read_json, whole_folder, write_json
 from unroll.text.corpus import SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
@@ -64,8 +64,9 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
         manifest |= {"max_length": settings.max_length, "fields": fields, "splits": splits}
         if settings.image is not None:
             manifest["images"] = _encode_images(raw, settings, part)
-        write_json(part / MANIFEST, {**manifest, "sha256": _hash(part, vocab)})
-        write_sums(part)
+        written = sums_of(part)
+        write_json(part / MANIFEST, {**manifest, "sha256": _hash(written, sums_of(vocab))})
+        write_sums(part, written)
 
 
 def _encode_images(raw: Path, settings: DatasetSettings, folder: Path) -> dict[str, Any]:
@@ -223,10 +224,9 @@ def _report(
     return {"dataset": name, "fields": fields}
 
 
-def _hash(*folders: Path) -> str:
-    """One hash over the names and bytes of all files but the report, which is about the data and none of it."""
-    lines = []
-    for folder in folders:
-        files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != REPORT)
-        lines += [f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files]
+def _hash(*folders: Mapping[Path, str]) -> str:
+    """One hash over the names and sums of all files but the report, which is about the data and none of it."""
+    lines = [
+        f"{path.as_posix()} {digest}\n" for sums in folders for path, digest in sums.items() if path.name != REPORT
+    ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
 from unroll.errors import UserError
 from unroll.evaluation.results import Row, parse_rows
-from unroll.files import read_json
+from unroll.files import is_alive, read_json
 from unroll.tracking.run import same_run
 from unroll.tracking.shown import curves, milliseconds
 from unroll.tracking.store import open_store
@@ -92,4 +91,4 @@ def _rows(path: Path) -> list[Row]:
 
 
 def _is_running(stated: Mapping[str, Any]) -> bool:
-    return not stated.get("finished") and psutil.pid_exists(stated["process"]["id"])
+    return not stated.get("finished") and is_alive(stated["process"]["id"])
