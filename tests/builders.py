@@ -1,14 +1,19 @@
 """Small encoded data sets, made through the real stages."""
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import torch
 
 from unroll.text.corpus import Corpus, write_corpus
 from unroll.text.encoded import EncodedDataset
 from unroll.text.encoding import encode_dataset
 from unroll.text.settings import DatasetSettings
 from unroll.text.vocabulary import save_vocabularies
+from unroll.training.run import train_run
 
 Rows = Sequence[tuple[str, ...]]
 
@@ -64,3 +69,16 @@ def encoded(folder: Path, fields: dict[str, Any]) -> EncodedDataset:
     data = EncodedDataset.open(folder / "encoded")
     data.vocabularies = vocabularies
     return data
+
+
+def trained(folder: Path, name: str, run: Any, data: EncodedDataset) -> None:
+    """Train a run as the pipeline does: its bundle in `models`, its results in a folder of its name."""
+    places = folder / "models" / name, folder / name, folder / "checkpoints"
+    train_run(name, run, data, data.folder.parent / "vocab", folder / "models", [], torch.device("cpu"), *places)
+
+
+def npy(array: np.ndarray) -> bytes:
+    """The bytes of a .npy file."""
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()

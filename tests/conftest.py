@@ -3,7 +3,8 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,6 +22,26 @@ def doubles() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def unroll(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a command in the folder `project` of the test's module: what it prints, or the `UserError` that it raises."""
+    from typer.testing import CliRunner
+
+    from unroll.cli import app
+    from unroll.errors import UserError
+
+    monkeypatch.chdir(project)
+
+    def call(*arguments: str, given: str | bytes = "") -> str:
+        result = CliRunner().invoke(app, arguments, input=given)
+        if isinstance(result.exception, UserError):
+            raise result.exception
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return call
 
 
 @pytest.fixture(scope="module")

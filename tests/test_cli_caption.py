@@ -4,15 +4,11 @@ import io
 import json
 
 import pytest
-import torch
-from builders import image_dataset, text_dataset
+from builders import image_dataset, text_dataset, trained
 from PIL import Image
-from typer.testing import CliRunner
 
-from unroll.cli import app
 from unroll.errors import UserError
 from unroll.params import CaptionerRun, NgramRun
-from unroll.training.run import train_run
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +25,7 @@ def project(tmp_path_factory):
     images = image_dataset(folder / "images")
     datasets = {"captioner": images, "2gram": text_dataset(folder / "text", ["a b", "b a"], {"unit": "char"})}
     for name, run in runs.items():
-        data, models = datasets[name], folder / "models"
-        train_run(
-            name, run, data, data.folder.parent / "vocab", models, [], torch.device("cpu"),
-            models / name, folder / name, folder / "checkpoints",
-        )  # fmt: skip
+        trained(folder, name, run, datasets[name])
     for n, (data, _) in enumerate(images.raw_images("test")[:2]):
         (folder / f"{n}.png").write_bytes(data)
     (folder / "cut.png").write_bytes((folder / "0.png").read_bytes()[:60])
@@ -42,20 +34,6 @@ def project(tmp_path_factory):
     (folder / "large.png").write_bytes(large.getvalue())
     (folder / "none.txt").write_text("no image")
     return folder
-
-
-@pytest.fixture
-def unroll(project, monkeypatch):
-    monkeypatch.chdir(project)
-
-    def call(*arguments) -> str:
-        result = CliRunner().invoke(app, arguments)
-        if isinstance(result.exception, UserError):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    return call
 
 
 def test_a_line_an_image(unroll):

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import pytest
 import torch
-from builders import pair_dataset, text_dataset
+from builders import pair_dataset, text_dataset, trained
 from typer.testing import CliRunner
 
 from unroll.cli import app
@@ -19,7 +19,6 @@ from unroll.files import read_json, write_json
 from unroll.kinds import load_model
 from unroll.kinds.seq2seq.settings import DecodeSettings
 from unroll.params import NgramRun, Seq2SeqRun
-from unroll.training.run import train_run
 
 LETTERS = [("a b c", "c b a"), ("b a", "a b"), ("d c b a", "a b c d")] * 4
 
@@ -41,26 +40,8 @@ def project(tmp_path_factory):
         "3gram": text_dataset(folder / "text", ["a b", "b a"], {"unit": "char"}),
     }
     for name, run in runs.items():
-        data, models = datasets[name], folder / "models"
-        train_run(
-            name, run, data, data.folder.parent / "vocab", models, [], torch.device("cpu"),
-            models / name, folder / name, folder / "checkpoints",
-        )  # fmt: skip
+        trained(folder, name, run, datasets[name])
     return folder
-
-
-@pytest.fixture
-def unroll(project, monkeypatch):
-    monkeypatch.chdir(project)
-
-    def call(*arguments, given: str | bytes = "") -> str:
-        result = CliRunner().invoke(app, arguments, input=given)
-        if isinstance(result.exception, UserError):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    return call
 
 
 @pytest.fixture

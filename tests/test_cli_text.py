@@ -7,14 +7,12 @@ import subprocess
 import sys
 
 import pytest
-import torch
-from builders import pair_dataset, text_dataset
+from builders import pair_dataset, text_dataset, trained
 from typer.testing import CliRunner
 
 from unroll.cli import app
 from unroll.errors import UserError
 from unroll.params import LanguageModelRun, NgramRun, Seq2SeqRun
-from unroll.training.run import train_run
 
 TEXTS = ["the cat sat", "a cat ran", "the dog sat on a mat"] * 3
 LM = {"kind": "language_model", "cell": "gru", "embedding": 4, "hidden": 8}
@@ -40,25 +38,10 @@ def project(tmp_path_factory):
     for name, (kind, model, train, evaluate) in RUNS.items():
         data = datasets["pairs" if name == "translator" else "text"]
         run = kind(dataset="d", init="scratch", model=model, train=train, evaluate=evaluate, seed=1)
-        vocab, models, checkpoints = data.folder.parent / "vocab", folder / "models", folder / "checkpoints"
-        train_run(name, run, data, vocab, models, [], torch.device("cpu"), models / name, folder / name, checkpoints)
+        trained(folder, name, run, data)
     (folder / "new.txt").write_text("the cat ran\nÄ dog\n\nsat")
     (folder / "new.target").write_text("x\ny\n\nz\n")
     return folder
-
-
-@pytest.fixture
-def unroll(project, monkeypatch):
-    monkeypatch.chdir(project)
-
-    def call(*arguments, given: bytes = b"") -> str:
-        result = CliRunner().invoke(app, arguments, input=given)
-        if isinstance(result.exception, UserError):
-            raise result.exception
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    return call
 
 
 @pytest.mark.parametrize("run", ["lm", "3gram", "models/lm"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import npy
 from PIL import Image
 from pydantic import ValidationError
 
@@ -91,12 +92,6 @@ def test_a_file_too_large_for_an_image(tmp_path, monkeypatch):
         reading.read_file(tmp_path / "x.png")
 
 
-def saved(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
 def archived() -> bytes:
     """A .npz, in which numpy keeps several arrays."""
     file = io.BytesIO()
@@ -106,7 +101,7 @@ def archived() -> bytes:
 
 @pytest.mark.parametrize(("shape", "wanted"), [((5,), (1, 5)), ((3, 5), (3, 5)), ((2, 3, 5), (6, 5))])
 def test_features_are_positions_by_features(shape, wanted):
-    assert read_features(saved(np.ones(shape, dtype=np.float16)), "x.npy").shape == wanted
+    assert read_features(npy(np.ones(shape, dtype=np.float16)), "x.npy").shape == wanted
 
 
 @pytest.mark.parametrize(
@@ -114,15 +109,15 @@ def test_features_are_positions_by_features(shape, wanted):
     [
         b"",
         b"x",
-        saved(np.array(["a"])),
-        saved(np.zeros((1, 1, 1, 1))),
-        saved(np.array([np.nan])),
-        saved(np.zeros(0)),
-        saved(np.full(3, 1e300)),
-        saved(np.ones(5))[:-1],
-        saved(np.ones(5)).replace(b"(5,)", b"(99999999999,)"),  # 800 GB
-        saved(np.ones(5)).replace(b"{'descr'", b"{{'descr"),
-        saved(np.ones(5)).replace(b"(5,)", b"(5\0)"),
+        npy(np.array(["a"])),
+        npy(np.zeros((1, 1, 1, 1))),
+        npy(np.array([np.nan])),
+        npy(np.zeros(0)),
+        npy(np.full(3, 1e300)),
+        npy(np.ones(5))[:-1],
+        npy(np.ones(5)).replace(b"(5,)", b"(99999999999,)"),  # 800 GB
+        npy(np.ones(5)).replace(b"{'descr'", b"{{'descr"),
+        npy(np.ones(5)).replace(b"(5,)", b"(5\0)"),
         archived(),
     ],
 )
@@ -235,7 +230,7 @@ def test_splits_are_drawn_where_there_are_no_lists(tmp_path):
 def test_features_in_the_place_of_images(tmp_path):
     settings = lay_out(tmp_path) | {"features": True}
     for name in "abc":
-        (tmp_path / "pictures" / f"{name}.npy").write_bytes(saved(np.ones(4)))
+        (tmp_path / "pictures" / f"{name}.npy").write_bytes(npy(np.ones(4)))
     rows = dict(read(images.CorpusSettings(**settings)).rows)
     assert read_features(rows["train"][0], "").shape == (1, 4)
     (tmp_path / "pictures" / "b.npy").write_bytes(b"none")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import npy
 from harness import NASTY, changed, execute, fuzz
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,20 +47,14 @@ def test_any_image(kind: str, data: st.DataObject) -> None:
     assert found is None or found.shape == (16, 16, 3)
 
 
-def saved(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array)
-    return file.getvalue()
-
-
 def archived() -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("a.npy", saved(np.ones(3)))
+        archive.writestr("a.npy", npy(np.ones(3)))
     return file.getvalue()
 
 
-ARRAYS = [saved(np.ones(shape)) for shape in ((5,), (3, 5), (2, 3, 5), ())] + [saved(np.array(["a"])), archived()]
+ARRAYS = [npy(np.ones(shape)) for shape in ((5,), (3, 5), (2, 3, 5), ())] + [npy(np.array(["a"])), archived()]
 HEADER = [b"(99999999999999,)", b"(-1,)", b"'|O'", b"'<M8[s]'", b"True", b"{" * 50, b"PK\x03\x04", b"\x93NUMPY\x03\x00"]
 
 
