@@ -26,7 +26,7 @@ def doubles() -> Iterator[None]:
 
 @pytest.fixture
 def unroll(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Runs a command in the folder `project` of the test's module: what it prints, or the `UserError` that it raises."""
+    """Runs a command in the folder `project` of the test module: what it prints, or the `UserError` that it raises."""
     from typer.testing import CliRunner
 
     from unroll.cli import app
