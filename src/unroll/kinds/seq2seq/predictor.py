@@ -211,14 +211,16 @@ class Decoding:
     """The decoder as the search sees it."""
 
     def __init__(self, network: ConditionalModel, memory: Memory) -> None:
-        self.network, self.memory = network, memory
+        self.network, self.memory, self.reach = network, memory, network.output.reach(memory.source)
 
     def __call__(self, ids_BK: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
         decoded = self.network.decode(ids_BK, self.memory, state, beam=True)
-        return self.network.log_probabilities(decoded, self.memory), decoded.state, decoded.weights_BTS
+        return self.network.log_probabilities(decoded, self.memory, self.reach), decoded.state, decoded.weights_BTS
 
     def keep(self, rows_B: Tensor) -> None:
-        self.memory = tree_map(lambda x: x if x is None else x.index_select(0, rows_B), self.memory)
+        self.memory, self.reach = tree_map(
+            lambda x: x if x is None else x.index_select(0, rows_B), (self.memory, self.reach)
+        )
 
 
 def batches(lengths: Sequence[int], hypotheses: int, vocabulary: int) -> Iterator[range]:
