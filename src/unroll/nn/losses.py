@@ -63,9 +63,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grads = [torch.zeros_like(x) for x in (h_ND, weight_VD, bias_V)] if any(ctx.needs_input_grad) else []
         narrow = product_type(weight_VD)
         narrow_ND, narrow_VD = h_ND.to(narrow), weight_VD.to(narrow)
+        room = bias_V.new_empty(min(CHUNK, len(h_ND)), len(bias_V))
         for start in range(0, len(h_ND), CHUNK):
             h, targets = narrow_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
-            logp = plus_product(bias_V, h, narrow_VD.t()).log_softmax(1)
+            logits = plus_product(bias_V, h, narrow_VD.t(), out=room[: len(h)])
+            logp = torch.log_softmax(logits, 1, out=logits)  # a row at a time, so in place
             nats -= logp.gather(1, targets).sum()
             if smoothing:
                 uniform -= logp.mean(1).sum()
