@@ -35,7 +35,9 @@ def seq2seq(quick: Quick = False, threads: Threads = 1, out: Out = None, checkou
     for length in lengths:
         data = draw_pairs(quick, length)
         case = {"input_feeding": False, "length": length}
-        taken = report.race(case, {"unroll": _epoch(_trainer(quick, False, data))}, _tokens(data), "target tokens")
+        taken = report.race(
+            case, {"unroll": _epoch(make_trainer(pair_run(quick, False), data))}, _tokens(data), "target tokens"
+        )
         costs.append(taken["unroll"].seconds)
     report.facts["unroll: time of as many pairs grows as their length to the"] = exponent(lengths, costs)
     report.finish(out)
@@ -44,11 +46,11 @@ def seq2seq(quick: Quick = False, threads: Threads = 1, out: Out = None, checkou
 def race(report: Report, checkout: Path | None, feeding: bool) -> None:
     """Rows for a model: an epoch a call. Ours has batches of similar lengths, JoeyNMT's come as they are."""
     data = draw_pairs(report.quick, LENGTH)
-    trainer = _trainer(report.quick, feeding, data)
+    trainer = make_trainer(pair_run(report.quick, feeding), data)
     mixed = [make_batch(data.train, rows) for rows in np.split(np.arange(len(data.train)), trainer.per_epoch)]
     entered: dict[str, Callable[[], object]] = {}
     if checkout is not None:
-        joey = Joey(checkout, pair_model(report.quick, feeding), data)
+        joey = Joey(checkout, pair_run(report.quick, feeding).model, *sizes(data))
         joey.take_weights(trainer.task.network)
         theirs = [joey.batch(*joey_ids(batch)) for batch in mixed]
         apart = abs(joey.nats(theirs[0]) / _nats(trainer, mixed[0]) - 1)
@@ -69,18 +71,24 @@ def race(report: Report, checkout: Path | None, feeding: bool) -> None:
     report.race({"input_feeding": feeding, "length": LENGTH}, entered, _tokens(data), "target tokens")
 
 
-def pair_model(quick: bool, feeding: bool) -> dict[str, Any]:
-    """`runs.RUN.model`: one layer each, a bidirectional encoder, additive attention."""
-    sizes = {"embedding": 16, "hidden": 32} if quick else {"embedding": 256, "hidden": 512}
-    dropout = {"input": 0.2, "between": 0.2}
-    common = {"kind": "seq2seq", "cell": "gru", "attention": "additive", "input_feeding": feeding, "dropout": dropout}
-    return common | sizes
+def pair_run(quick: bool, feeding: bool) -> Any:
+    """An entry of `runs`: one layer each, a bidirectional encoder, additive attention."""
+    model = {
+        "kind": "seq2seq",
+        "cell": "gru",
+        "embedding": 16 if quick else 256,
+        "hidden": 32 if quick else 512,
+        "attention": "additive",
+        "input_feeding": feeding,
+        "dropout": {"input": 0.2, "between": 0.2},
+    }
+    return read_run(model, {"batch_size": ROWS, "optimizer": "adam", "lr": 0.001, "clip": 1.0, "steps": 10**6})
 
 
 def draw_pairs(quick: bool, length: int) -> Drawn:
     """Pairs whose lengths spread as those of sentences do, enough for some batches."""
     random = np.random.default_rng(1)
-    size, count = (500, ROWS) if quick else (8_000, 8 * ROWS)
+    size, count = (500, ROWS) if quick else (8_000, 4 * ROWS)
     sources = np.clip(random.normal(length, length / 3, count), 2, 3 * length).astype(int)
     targets = np.clip(sources + random.normal(0, 2, count), 1, None).astype(int)
     rows = {
@@ -90,14 +98,14 @@ def draw_pairs(quick: bool, length: int) -> Drawn:
     return Drawn(rows, dict.fromkeys(rows, size))
 
 
-def _trainer(quick: bool, feeding: bool, data: Drawn) -> Trainer:
-    train = {"batch_size": ROWS, "optimizer": "adam", "lr": 0.001, "clip": 1.0, "steps": 10**6}
-    return make_trainer(read_run(pair_model(quick, feeding), train), data)
-
-
 def _epoch(trainer: Trainer) -> Callable[[], object]:
     update = updates(trainer)
     return lambda: [update() for _ in range(trainer.per_epoch)]
+
+
+def sizes(data: Drawn) -> tuple[int, int]:
+    """Of the vocabularies of sources and targets."""
+    return data.manifest["fields"]["source"]["size"], data.manifest["fields"]["target"]["size"]
 
 
 def _tokens(data: Drawn) -> int:

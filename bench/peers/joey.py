@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from bench.models import CPU
 from unroll.kinds.seq2seq.settings import Seq2SeqSettings
 from unroll.text.batches import Batch
-from unroll.text.encoded import EncodedDataset
 from unroll.text.specials import BOS, EOS, PAD, UNK
 
 Checkout = Annotated[Path | None, typer.Option(help="Checkout of JoeyNMT.", exists=True)]
@@ -46,12 +45,12 @@ class Ids:
 class Joey:
     """Its model, batches and search, as its training and its prediction use them."""
 
-    def __init__(self, checkout: Path, settings: Mapping[str, Any], data: EncodedDataset) -> None:
-        source, target = (Ids(data.manifest["fields"][name]["size"]) for name in ("source", "target"))
+    def __init__(self, checkout: Path, settings: Seq2SeqSettings, source: int, target: int) -> None:
+        """`source` and `target` are the sizes of the vocabularies."""
         with _importable(checkout):
             model, batch, search = (import_module(f"joeynmt.{name}") for name in ("model", "batch", "search"))
         self._batch, self._search = batch.Batch, search.search
-        self.model = model.build_model(_configuration(Seq2SeqSettings.model_validate(settings)), source, target)
+        self.model = model.build_model(_configuration(settings), Ids(source), Ids(target))
         self.model.loss_function = ("crossentropy", 0.0)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
