@@ -15,6 +15,7 @@ from unroll.params import Run
 from unroll.text.encoded import EncodedDataset, EncodedField, EncodedSplit
 from unroll.text.specials import EOS, SPECIALS
 from unroll.training.loop import Trainer
+from unroll.training.progress import TrainingProgress
 from unroll.training.validation import Validation
 
 CPU = torch.device("cpu")
@@ -70,25 +71,31 @@ def updates(trainer: Trainer) -> Callable[[], None]:
 
 
 class Watched(Trainer):
-    """A trainer that is looked at now and then, which costs nothing of its budget."""
+    """A trainer that is looked at after each update and validation; both cost nothing of its time."""
 
-    look: Callable[[float, bool], bool] = staticmethod(lambda seconds, validated: False)
-    """Called after each update and validation with the seconds of training so far; says whether that is enough."""
+    look: Callable[[float, Validation | None], bool] = staticmethod(lambda seconds, found: False)
+    """Called with the seconds of training so far and what a validation has found; says whether that is enough."""
     enough = False
+    found: Validation | None = None
 
-    def _record_if_due(self, *arguments: Any) -> None:
-        super()._record_if_due(*arguments)
-        self._be_seen(False)
+    def _record_if_due(self, progress: TrainingProgress) -> None:
+        super()._record_if_due(progress)
+        if self.at.recorded < self.step:
+            self._be_seen(time.perf_counter())
+
+    def _record(self, validate: bool, progress: TrainingProgress) -> None:
+        now = time.perf_counter()
+        super()._record(validate, progress)
+        self._be_seen(now)
 
     def _judge(self, found: Validation) -> None:
         super()._judge(found)
         self.found = found
-        self._be_seen(True)
 
-    def _be_seen(self, validated: bool) -> None:
-        now = time.perf_counter()
-        self.enough = self.look(now - self.started, validated)
+    def _be_seen(self, now: float) -> None:
+        self.enough = self.look(now - self.started, self.found)
         self.started += time.perf_counter() - now
+        self.found = None
 
     def _finished(self) -> bool:
         return self.enough or super()._finished()
