@@ -54,7 +54,7 @@ class CharVocabulary(Vocabulary):
         return self._tokens[len(SPECIALS) :]
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: CharSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: CharSettings, workers: int = 1) -> Self:
         """The characters that `texts` have at least `min_count` times."""
         counts = CharacterCounts()
         for batch in batches(texts):

@@ -64,10 +64,10 @@ class HybridVocabulary(TokenVocabulary):
         """Of spelled tokens; their START is BOS and their END is EOS."""
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: HybridSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: HybridSettings, workers: int = 1) -> Self:
         """The `max_words` most frequent words among those seen `min_count` times, and the characters of `texts`."""
         seen, counts = CharacterCounts(), TokenCounts()
-        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
+        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), workers, seen)
         counts.add((piece, count) for token, count in tokens for piece in pieces(token))
         words = [word for word, n in islice(counts.ranked(), settings.max_words) if n >= settings.min_count]
         return cls(words, by_count(seen.at_least(settings.min_char_count) | {c: seen[c] for c in _ALWAYS}))

@@ -84,10 +84,10 @@ class SyllableVocabulary(TokenVocabulary):
         self._last = {self._surfaces[n]: n for n in single if not self._goes_on[n]}
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: SyllableSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: SyllableSettings, workers: int = 1) -> Self:
         """Read `texts` once; a word or syllable with an unknown character is never kept."""
         seen = CharacterCounts()
-        counts = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
+        counts = count_tokens(texts, Tokenizer("joiner", lowercase=False), workers, seen)
         known = seen.at_least(settings.min_count).keys() | _ALWAYS
         spellable = (token for token, _ in counts.ranked() if known.issuperset(token))
         words = dict.fromkeys(islice(spellable, settings.max_words))

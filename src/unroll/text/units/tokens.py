@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,7 @@ from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
+from unroll.text.workers import in_order
 
 KEPT_CHUNKS = 500_000  # distinct chunks remembered
 KEPT_CHARACTERS = 1_000  # longer chunks are not: they hardly come again
@@ -44,7 +46,7 @@ class TokenVocabulary(Vocabulary):
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         ids, lengths, _ = self.encode_counted(texts)
-        return ids, lengths
+        return ids.astype(np.int64, copy=False), lengths
 
     def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
         chunks = _cut(texts, self._tokenizer)
@@ -86,15 +88,20 @@ class _Remembered(dict[str, tuple[int, ...]]):
         return ids
 
 
-def count_tokens(texts: Iterable[str], tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
-    """How often each token occurs, and into `characters` how often each character does."""
+def count_tokens(
+    texts: Iterable[str], tokenizer: Tokenizer, workers: int, characters: CharacterCounts | None = None
+) -> TokenCounts:
+    """How often each token occurs, counted by `workers` processes; into `characters`, how often each character does."""
     counts = SplitCounts(tokenizer.tokens)
-    for batch in batches(texts):
-        if characters:
-            characters.add(batch)
-        chunks = _cut(batch, tokenizer)
-        counts.add(zip(chunks.kinds, chunks.counts(), strict=True))
+    counted = batches(texts) if characters is None else map(characters.add, batches(texts))
+    for found in in_order(partial(_count_chunks, tokenizer), counted, workers):
+        counts.add(found)
     return counts.tokens
+
+
+def _count_chunks(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, int]]:
+    chunks = _cut(texts, tokenizer)
+    return list(zip(chunks.kinds, chunks.counts(), strict=True))
 
 
 def _cut(texts: Sequence[str], tokenizer: Tokenizer) -> Chunks:

@@ -59,9 +59,9 @@ class WordVocabulary(TokenVocabulary):
         self._settings = {"tokenizer": tokenizer, "lowercase": lowercase}
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: WordSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: WordSettings, workers: int = 1) -> Self:
         """The `max_size` most frequent words of `texts` among those that occur at least `min_count` times."""
-        counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase))
+        counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase), workers)
         kept = [word for word, count in islice(counts.ranked(), settings.max_size) if count >= settings.min_count]
         # Words whose spelling is like that of unknown ones; nothing is charged that cannot be undone.
         spelling_words = [] if settings.lowercase else counts.rarest(SPELLING_WORDS)
@@ -84,6 +84,10 @@ class WordVocabulary(TokenVocabulary):
     def token_ids(self, token: str) -> tuple[int]:
         return (self._ids.get(token, UNK),)
 
+    def chunk_ids(self, chunk: str) -> tuple[int, ...]:
+        known = self._ids.get
+        return tuple([known(token, UNK) for token in self._tokenizer.tokens(chunk)])
+
     def split(self, text: str) -> list[str]:
         """The tokens of `text`, one an id."""
         return self._tokenizer.split(text)
@@ -105,4 +109,3 @@ class WordVocabulary(TokenVocabulary):
     @cached_property
     def _spelling(self) -> SpellingModel:
         return SpellingModel(self._spelling_words, chain.from_iterable(self._ids))
-
