@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -19,7 +20,10 @@ def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> 
 
     What `function` is made of goes to each process once, and so it must not change what it says from call to call.
     """
-    if processes == 1:
+    items = iter(items)
+    first = list(islice(items, 2))
+    items = chain(first, items)
+    if processes == 1 or len(first) < 2:  # starting a process takes longer than one item
         yield from map(function, items)
         return
     # Not forked: a fork copies the locks of this process's threads, in whatever state they are.
