@@ -56,9 +56,11 @@ class _LinearCrossEntropy(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         nats, uniform = h_ND.new_zeros(()), h_ND.new_zeros(())
         grads = [torch.zeros_like(x) for x in (h_ND, weight_VD, bias_V)] if any(ctx.needs_input_grad) else []
+        room = h_ND.new_empty(min(CHUNK, len(h_ND)), len(bias_V))
         for start in range(0, len(h_ND), CHUNK):
             h, targets = h_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
-            logp = torch.addmm(bias_V, h, weight_VD.t()).log_softmax(1)
+            logits = torch.addmm(bias_V, h, weight_VD.t(), out=room[: len(h)])
+            logp = torch.log_softmax(logits, 1, out=logits)  # a row at a time, so in place
             nats -= logp.gather(1, targets).sum()
             if smoothing:
                 uniform -= logp.mean(1).sum()

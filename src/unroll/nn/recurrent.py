@@ -53,7 +53,12 @@ class Layer(nn.Module):
         return self.run(self.way(x_BTI), x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
 
     def way(self, x_BTI: Tensor) -> Way:
-        """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell."""
+        """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell.
+
+        On the CPU a single step that needs no gradient is a tick: the others turn the weights about before they begin.
+        """
+        if x_BTI.shape[1] == 1 and not x_BTI.is_cuda and not torch.is_grad_enabled():
+            return "ticks"
         if self.cell.library is not None and (x_BTI.is_cuda or not self.cell.has_steps):
             return "library"
         return "steps" if self.cell.has_steps else "ticks"
