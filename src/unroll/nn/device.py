@@ -25,6 +25,8 @@ class ComputeSettings(Settings):
     """`auto` takes the GPU if there is one."""
     threads: int = Field(default=1, ge=1, le=1_024)
     """CPU threads of one stage; the same number gives the same bits."""
+    num_workers: int = Field(default=1, ge=1, le=1_024)
+    """Processes that count words and encode text side by side; any number gives the same bytes."""
 
 
 def prepare(settings: ComputeSettings) -> "torch.device":

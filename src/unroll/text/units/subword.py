@@ -54,7 +54,7 @@ class SubwordVocabulary(Vocabulary):
         self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: SubwordSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: SubwordSettings, workers: int = 1) -> Self:
         """Learn from `texts`, or from an evenly spaced part if they are very long.
 
         Raises `UserError` if there is no text or it has more characters than `max_size` has room for.
