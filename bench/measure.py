@@ -95,21 +95,35 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs]).slope
 
 
-def peak_bytes(build: Callable[[], Callable[[], object]]) -> int:
-    """How far the memory of a fresh process grows, at its peak, in one call of what `build` returns (Linux only).
+class Once(NamedTuple):
+    """What one call took in a process of its own."""
+
+    seconds: float
+    """Of CPU time."""
+    bytes: int
+    """How far its memory grew, at its peak (Linux only)."""
+
+
+def once(build: Callable[[], Callable[[], object]]) -> Once:
+    """What one call of what `build` returns takes in a fresh process.
 
     `build`, a function of a module or a `partial` of one, makes what the call works on and loads what it needs.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (build,))
+        return pool.apply(_once, (build,))
 
 
-def _growth(build: Callable[[], Callable[[], object]]) -> int:
+def peak_bytes(build: Callable[[], Callable[[], object]]) -> int:
+    """How far the memory of a fresh process grows, at its peak, in one call of what `build` returns; see `once`."""
+    return once(build).bytes
+
+
+def _once(build: Callable[[], Callable[[], object]]) -> Once:
     call = build()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is forgotten
-    before = _status("VmRSS")
+    before, start = _status("VmRSS"), time.process_time()
     call()
-    return _status("VmHWM") - before
+    return Once(time.process_time() - start, _status("VmHWM") - before)
 
 
 def _status(key: str) -> int:

@@ -6,11 +6,11 @@ import pytest
 from builders import dataset
 
 from unroll.errors import UserError
-from unroll.text import chunks
+from unroll.text import workers
 from unroll.text.encoding import encode_dataset
 from unroll.text.settings import DatasetSettings
 from unroll.text.vocabulary import save_vocabularies
-from unroll.text.workers import AHEAD, in_order
+from unroll.text.workers import AHEAD, batches, in_order
 
 
 def doubled(n):
@@ -42,6 +42,12 @@ def test_no_more_is_read_than_is_worked_on():
     found.close()
 
 
+def test_batches_hold_all_texts_in_order_and_end_at_their_size(monkeypatch):
+    monkeypatch.setattr(workers, "BATCH_CHARACTERS", 5)
+    assert list(batches(["aaa", "", "bbbbbbb", "c"])) == [["aaa", ""], ["bbbbbbb"], ["c"]]
+    assert list(batches([])) == []
+
+
 UNITS = [
     {"unit": "word", "max_size": 20},
     {"unit": "subword", "max_size": 300},
@@ -53,7 +59,7 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path, monkeypatch):
     texts = [(f"word {n % 7}: it's the {n}th, of\n  {n * n} {'é' * (n % 3)}",) for n in range(60)]
     fields = {"text": UNITS[0]}
     dataset(tmp_path, ["text"], {"train": texts, "valid": texts[:2], "test": texts[:1]}, fields)
-    monkeypatch.setattr(chunks, "BATCH_CHARACTERS", 200)
+    monkeypatch.setattr(workers, "BATCH_CHARACTERS", 200)
     for number, unit in enumerate(UNITS):
         settings = DatasetSettings(corpus="tiny", fields={"text": unit}, max_length=9)
         written = []

@@ -23,7 +23,6 @@ from unroll.checksums import sums_of, verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
-from unroll.text.chunks import batches
 from unroll.text.corpus import PARQUET, SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
@@ -32,7 +31,7 @@ from unroll.text.settings import DatasetSettings
 from unroll.text.specials import EOS
 from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, load_vocabularies, vocabulary_stems
-from unroll.text.workers import in_order
+from unroll.text.workers import batches, in_order
 
 REPORT = "report.json"
 WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text

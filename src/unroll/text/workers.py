@@ -1,4 +1,4 @@
-"""Work on texts done by several processes: the results, and their order, are those of one."""
+"""Texts in batches, and work on these by several processes: the results, and their order, are those of one."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +12,23 @@ R = TypeVar("R")
 
 AHEAD = 2  # items a process that are read before the first is done: memory holds these, and no more
 
+BATCH_CHARACTERS = 4_000_000
+
 _function: Callable[[Any], Any]
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """`texts` in order, about `BATCH_CHARACTERS` of them at a time."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> Iterator[R]:
