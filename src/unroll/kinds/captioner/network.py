@@ -22,11 +22,14 @@ from unroll.text.specials import PAD
 class Captioner(ConditionalModel):
     """p(caption | image). With v the grid (P C numbers of an image, side by side) the decoder knows the image by
 
-    first-token: W v added to the vector of the first token, Karpathy and Fei-Fei (2015), equations 13 to 15;
-    first-input: W v as an input of its own before the first token, Vinyals et al. (2015), equations 10 to 12;
-    initial-state: tanh(W v + b) as the first hidden state;
+    first-token: n(W v) added to the vector of the first token, Karpathy and Fei-Fei (2015), equations 13 to 15;
+    first-input: n(W v) as an input of its own before the first token, Vinyals et al. (2015), equations 10 to 12;
+    initial-state: tanh(n(W v)) as the first hidden state;
     attention: the grid's positions as those of a source, Xu et al. (2015): m_p = W v_p + b + e_p, e_p a learned vector
     of the position; the first hidden state is tanh(W m + b), m their mean.
+
+    n normalises the few hundred numbers that it is of (Ba et al., 2016): v has thousands, trained with W, so that one
+    update can move W v by more than a state can tell apart, and all images would look alike.
     """
 
     def __init__(self, settings: CaptionerSettings, images: Mapping[str, Any], target: int) -> None:
@@ -46,9 +49,11 @@ class Captioner(ConditionalModel):
             self.values = nn.Linear(self.encoder.width, settings.hidden)
             self.places = nn.Parameter(torch.randn(self.encoder.positions, settings.hidden) * settings.hidden**-0.5)
         if self.way in ("first-token", "first-input"):
-            self.input = nn.Linear(whole, settings.embedding)
+            self.input = nn.Sequential(nn.Linear(whole, settings.embedding), nn.LayerNorm(settings.embedding))
+        elif attends:
+            self.bridge = nn.Linear(settings.hidden, states)
         else:
-            self.bridge = nn.Linear(settings.hidden if attends else whole, states)
+            self.bridge = nn.Sequential(nn.Linear(whole, states), nn.LayerNorm(states))
         if settings.tied:
             nn.init.normal_(self.target_embedding.weight, std=settings.embedding**-0.5)
             self.output.linear.weight = self.target_embedding.weight
