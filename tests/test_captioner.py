@@ -143,6 +143,19 @@ def test_every_way_depends_on_the_whole_image(data, way):
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in one.network.encoder.parameters())
 
 
+@pytest.mark.parametrize("growth", [1e-2, 1.0, 1e5])
+@pytest.mark.parametrize("way", ["first-token", "first-input", "initial-state"])
+def test_an_encoder_that_grows_does_not_drive_the_decoder_to_its_bounds(data, way, growth):
+    """With Adam and thousands of inputs it does grow, and all images looked alike."""
+    network = task(data, way).network.eval()
+    with torch.no_grad():
+        network.encoder.layers[-2].weight.mul_(growth)
+        grid = network.encoder(torch.from_numpy(data.valid.images.arrays[:3].copy())).flatten(1)
+        given = network.bridge(grid) if way == "initial-state" else network.input(grid)
+    torch.testing.assert_close(given.mean(1), torch.zeros(3, dtype=given.dtype), atol=1e-6, rtol=0)
+    torch.testing.assert_close(given.pow(2).mean(1), torch.ones(3, dtype=given.dtype), atol=0.05, rtol=0)
+
+
 def test_first_token_adds_to_the_first_input_alone(data):
     """Equation 14 of Karpathy and Fei-Fei (2015): the image is seen at t = 1; then through the state."""
     network = task(data, "first-token").network.eval()
