@@ -132,8 +132,8 @@ RUNS = {
     "penalties": ("texts", text_run({"cell": "lstm"}, label_smoothing=0.1, change_penalty=1.0)),
     "adaptive": ("texts", text_run({"cell": "gru", "adaptive_softmax": [6, 10]})),
     "sampled": ("texts", text_run({"cell": "gru"}, sampled_softmax=8)),
-    "spelling": ("rare", text_run({"cell": "lstm", "spelling": {"embedding": 6, "hidden": 10}}))
-    ** {f"pairs {cell}": ("pairs", pair_run({"cell": cell}, padding="pack")) for cell in ("elman", "jordan", "lstm")},
+    "spelling": ("rare", text_run({"cell": "lstm", "spelling": {"embedding": 6, "hidden": 10}})),
+    **{f"pairs {cell}": ("pairs", pair_run({"cell": cell}, padding="pack")) for cell in ("elman", "jordan", "lstm")},
     "additive": ("pairs", pair_run({"cell": "gru", "attention": "additive", "input_feeding": True})),
     "coverage": ("pairs", pair_run({"cell": "gru", "attention": "additive", "past": "coverage"}, coverage_loss=0.5)),
     "temporal": ("pairs", pair_run({"cell": "gru", "past": "temporal", "sentences": True})),
