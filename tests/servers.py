@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,26 +87,26 @@ def s3_server(folder: Path) -> Iterator[S3]:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """The address of an empty database of a PostgreSQL server that lives in `folder`."""
-    pytest.importorskip("psycopg2", reason="psycopg2 is missing: pip install -e '.[cluster]'")
+    """The address of an empty database of a PostgreSQL server; its log is in `folder`."""
+    pytest.importorskip("psycopg", reason="psycopg is missing: pip install -e '.[cluster]'")
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if not found:
         pytest.skip("there is no PostgreSQL: apt install postgresql")
-    programs, data, port = found[-1].parent, folder / "postgres", free_port()
+    programs, port = found[-1].parent, free_port()
     user: list[str] = []
+    data = Path(tempfile.mkdtemp(prefix="postgres-"))  # where another user may look
     if os.geteuid() == 0:  # as whom PostgreSQL refuses to run
         user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
-        data.mkdir()
         shutil.chown(data, "postgres", "postgres")
-        for above in [data, *data.parents]:
-            if above.stat().st_uid == 0 and above != Path("/"):
-                above.chmod(above.stat().st_mode | 0o011)
     made = [*user, str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-    subprocess.run(made, check=True, capture_output=True)
+    subprocess.run(made, check=True, capture_output=True, cwd=data)
     serve = [str(programs / "postgres"), "-D", str(data), "-h", HOST, "-p", str(port), "-k", "", "-F"]
     ready = [str(programs / "pg_isready"), "-q", "-h", HOST, "-p", str(port)]
-    with running([*user, *serve], lambda: subprocess.run(ready).returncode == 0, folder / "postgres.log"):
-        yield f"postgresql://postgres@{HOST}:{port}/postgres"
+    try:
+        with running([*user, *serve], lambda: subprocess.run(ready).returncode == 0, folder / "postgres.log"):
+            yield f"postgresql+psycopg://postgres@{HOST}:{port}/postgres"
+    finally:
+        shutil.rmtree(data)
 
 
 @contextmanager
@@ -113,7 +114,7 @@ def tracking_server(folder: Path, database: str, artifacts: str) -> Iterator[str
     """The address of MLflow's server, which alone reaches the database and the store of artifacts."""
     port = free_port()
     command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "2"),
+        *(sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", database, "--artifacts-destination", artifacts),
     ]
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}

@@ -60,7 +60,7 @@ def test_one_file(store):
 
 
 def test_mistakes_are_told_with_the_address(store):
-    with pytest.raises(UserError, match="memory://corpus: no such file or folder; it should hold train.txt"):
+    with pytest.raises(UserError, match=r"memory://corpus: no such file or folder; it should hold train.txt"):
         rows("memory://corpus", train="train.txt", valid="valid.txt", test="test.txt")
     store.pipe_file("/corpus/valid.txt", b"x\xff\n")
     with pytest.raises(UserError, match=r"nothing in memory://corpus matches 'train.txt'; there is valid.txt"):

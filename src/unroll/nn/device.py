@@ -26,8 +26,8 @@ class ComputeSettings(Settings):
     threads: int = Field(default=1, ge=1, le=1_024)
     """CPU threads of one stage; the same number gives the same bits."""
     checkpoints: PathName | None = None
-    """An address that fsspec knows, as `s3://bucket/folder`, or a folder that all machines share: checkpoints are copied
-    there, and a training whose machine is gone goes on from there on another one."""
+    """An address that fsspec knows, as `s3://bucket/folder`, or a folder that all machines share: checkpoints are
+    copied there, and a training whose machine is gone goes on from there on another one."""
 
 
 def prepare(settings: ComputeSettings) -> "torch.device":

@@ -12,8 +12,8 @@ from pydantic import AfterValidator
 from unroll.errors import UserError
 from unroll.settings import PathName, rule
 from unroll.text.corpus import SPLITS, Corpus, Row
-from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
 from unroll.text.sources.files.place import failure_told, place
+from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
 from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
 from unroll.text.sources.settings import SourceSettings

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -237,7 +237,7 @@ def _seekable(path: Path) -> Iterator[IO[bytes]]:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        with path.open("rb") as file:
-            yield cast(IO[bytes], gzip.open(file)) if path.suffix == ".gz" else file
+        with path.open("rb") as file, gzip.open(file) if path.suffix == ".gz" else nullcontext(file) as content:
+            yield cast(IO[bytes], content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: the gzip file is truncated or damaged ({error})") from None
