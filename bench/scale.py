@@ -23,7 +23,7 @@ import typer
 RESULTS = Path(__file__).parent / "results" / "scale.json"
 MACHINE = "2 virtual cores of an AMD EPYC (Zen 4), 24 GiB; one thread, CPU time"
 WORDS = 50_000  # distinct ones
-SIZES = (4_000_000, 16_000_000)  # bytes of text
+SIZES = (16_000_000, 48_000_000)  # bytes of text
 DAY = 86_400.0
 
 app = typer.Typer(add_completion=False)
@@ -130,7 +130,7 @@ def measure(
     out: Annotated[Path, typer.Option(help="JSON to write.")] = RESULTS,
 ) -> None:
     """Measure every stage at two sizes, each in a process of its own."""
-    sizes = [size // 20 for size in SIZES] if quick else list(SIZES)
+    sizes = [size // 60 for size in SIZES] if quick else list(SIZES)
     found: dict[str, list[dict[str, float]]] = {}
     with TemporaryDirectory() as folder:
         for size in sizes:

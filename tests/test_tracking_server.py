@@ -48,7 +48,7 @@ def write(folder: Path, writer: int, start: Any = None) -> None:
     from unroll.tracking.run import track_run
 
     if start is not None:
-        start.wait(300)
+        start.wait(1200)
     for name in names(writer):
         here = folder / name
         track_run(name, settings(), here / "models", here / "results", here / "encoded")
@@ -61,7 +61,7 @@ def write_all(folder: Path) -> None:
     for process in writers:
         process.start()
     for process in writers:
-        process.join(500)
+        process.join(1800)
     assert [process.exitcode for process in writers] == [0] * WRITERS
 
 
