@@ -81,7 +81,9 @@ def _created(client: MlflowClient, artifacts: str | None) -> Experiment:
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    return client.get_experiment_by_name(EXPERIMENT)
+    found = client.get_experiment_by_name(EXPERIMENT)
+    assert found is not None
+    return found
 
 
 @contextmanager
