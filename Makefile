@@ -2,6 +2,7 @@
 #              so many stages side by side: make repro JOBS=4, by default the cores over compute.threads
 # make ui      browse all runs in MLflow
 # make test    run the tests
+# make test-cluster   run those that start servers and several processes on this machine
 # make check   lint, formatting and types
 # make bench   run the benchmarks of the models: half an hour; docs/performance.md has those beside other software
 # make audit   ask for known vulnerabilities of the packages of requirements/lock.txt
@@ -16,7 +17,7 @@ INSTALLED = .venv/installed
 # pip leaves the packages uncompiled (below): each is compiled when it is first imported, and that has to be kept.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro ui test check bench audit
+.PHONY: repro ui test test-cluster check bench audit
 
 repro: $(INSTALLED)
 	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
@@ -28,6 +29,11 @@ ui: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest -n 2
+
+# What they need is in the extra cluster; a server whose package is missing is told by the test that skips.
+test-cluster: $(INSTALLED)
+	@$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -c requirements/lock.txt -e ".[cluster]"
+	@$(BIN)/python -m pytest -m cluster --cluster
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check

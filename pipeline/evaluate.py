@@ -30,10 +30,11 @@ def evaluate(
     from unroll.kinds import load_model
     from unroll.kinds.bundle import INFO
     from unroll.text.encoded import EncodedDataset
-    from unroll.training.checkpoints import Checkpoints
+    from unroll.training.copies import checkpoints_of
 
     # DVC keeps the trained model by now.
-    Checkpoints(checkpoints / read_json(model / INFO)["fingerprint"]).clear()
+    fingerprint = read_json(model / INFO)["fingerprint"]
+    checkpoints_of(run, fingerprint, checkpoints, settings.compute.checkpoints).clear()
     chosen = params.entry("runs", settings.runs, run).evaluate
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen, [model], history, results, predictions)

@@ -32,7 +32,8 @@ def train(
     chosen = params.entry("runs", settings.runs, run)
     code = kind_dependencies(Path(__file__), chosen.model.kind)
     encoded = EncodedDataset.open(data)
-    train_run(run, chosen, encoded, vocab, init, sorted(code), device, model, results, checkpoints)
+    places = model, results, checkpoints, settings.compute.checkpoints
+    train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,11 @@ def test_settings_are_recorded(tmp_path: Path) -> None:
     assert summary(tmp_path / "c")["settings"] == {"source": "x", "size": None}
 
 
-def test_overlap_is_of_whole_rows_and_of_each_column(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compared", [1, 2, 1 << 20])
+def test_overlap_is_of_whole_rows_and_of_each_column(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: int
+) -> None:
+    monkeypatch.setattr(module, "COMPARED", compared)
     rows = [
         ("train", ("a", "b")),
         ("valid", ("a", "c")),
@@ -70,7 +74,9 @@ def test_overlap_is_of_whole_rows_and_of_each_column(tmp_path: Path) -> None:
     }
 
 
-def test_overlap_of_validation_and_test(tmp_path: Path) -> None:
+@pytest.mark.parametrize("compared", [1, 1 << 20])
+def test_overlap_of_validation_and_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compared: int) -> None:
+    monkeypatch.setattr(module, "COMPARED", compared)
     write_corpus(make([*GOOD, ("test", ("two",)), ("test", ("two",))]), tmp_path / "c")
     assert summary(tmp_path / "c")["overlap"] == {"valid_in_train": 0, "test_in_train": 0, "test_in_valid": 2}
 

@@ -236,6 +236,18 @@ def test_a_model_follows_its_run(project, tmp_path, monkeypatch):
         assert mlflow.pyfunc.load_model(client.get_model_version_download_uri("tiny", version.version))
 
 
+def test_a_run_that_is_there_twice_is_there_once_when_it_is_tracked_again(project):
+    """As after two machines that tracked it at the same moment."""
+    first = project.track()
+    client = MlflowClient(tracking_uri())
+    tags = {key: text for key, text in client.get_run(first.run_id).data.tags.items() if key.startswith("unroll.")}
+    client.create_run(first.experiment_id, tags=tags)
+    second = project.track()
+    assert [run.info.run_id for run in project.runs()] == [second.run_id]
+    (version,) = client.search_model_versions("name = 'tiny'")
+    assert version.run_id == second.run_id
+
+
 def test_a_combination_is_logged_like_a_run_that_was_not_trained(project):
     for name in ("history.csv", "timing.csv"):
         (project.results / name).unlink()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from unroll.errors import UserError
-from unroll.settings import Settings
+from unroll.settings import PathName, Settings
 
 if TYPE_CHECKING:
     import torch
@@ -27,6 +27,9 @@ class ComputeSettings(Settings):
     """CPU threads of one stage; the same number gives the same bits."""
     num_workers: int = Field(default=1, ge=1, le=1_024)
     """Processes that count words and encode text side by side; any number gives the same bytes."""
+    checkpoints: PathName | None = None
+    """An address that fsspec knows, as `s3://bucket/folder`, or a folder that all machines share: checkpoints are
+    copied there, and a training whose machine is gone goes on from there on another one."""
 
 
 def prepare(settings: ComputeSettings) -> "torch.device":

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from unroll.checksums import write_sums
 from unroll.errors import UserError
@@ -28,6 +29,7 @@ GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # or bytes of images; a row gr
 BATCH_ROWS = 1_024  # rows read at a time
 # Texts hardly ever repeat and their minimum means nothing: no dictionaries, no statistics.
 PARQUET: Mapping[str, Any] = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
+COMPARED = 1 << 20  # rows looked at at a time for duplicates
 WHOLE = ""  # in place of a column: rows as they are
 
 ColumnKind = Literal["text", "texts", "bytes"]
@@ -126,9 +128,17 @@ def _overlap(splits: Mapping[str, "_Split"], column: str) -> dict[str, int]:
     """How many rows of a split stand in another, too; of a column, how many of its texts."""
     hashes = {name: np.frombuffer(split.hashes[column], dtype=np.uint64) for name, split in splits.items()}
     return {
-        f"{name}_in_{other}": int(np.isin(hashes[name], hashes[other]).sum())
+        f"{name}_in_{other}": int(_among(hashes[name], hashes[other]).sum())
         for name, other in (("valid", "train"), ("test", "train"), ("test", "valid"))
     }
+
+
+def _among(few: NDArray[np.uint64], many: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Which of `few` are in `many`, which is looked at in parts: sorted whole it would take its room several times."""
+    found = np.zeros(len(few), dtype=bool)
+    for start in range(0, len(many), COMPARED):
+        found |= np.isin(few, many[start : start + COMPARED])
+    return found
 
 
 class _Split:

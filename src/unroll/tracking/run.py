@@ -96,19 +96,23 @@ def _track(subject: Subject, found: Results, model: Path | None, results: Path, 
 
 
 def _find_or_create(client: MlflowClient, experiment: str, identity: Mapping[str, str], found: Results) -> Run:
-    """The run with these tags; one of the same fingerprint and other content is deleted, with its model.
+    """The run with these tags; one of the same fingerprint and other content is deleted, with its model, and so is a
+    second one, as two machines leave that have tracked the same run at the same moment.
 
     One that was followed while it trained has no content yet, and gets it. It begins when training began; what was not
     trained, when it is logged for the first time.
     """
+    kept = None
     for run in client.search_runs([experiment], same_run(identity), ViewType.ACTIVE_ONLY):
-        content = run.data.tags.get("unroll.content")
-        if content is None:
-            client.set_tag(run.info.run_id, "unroll.content", identity["unroll.content"])
-        if content in (None, identity["unroll.content"]):
-            return run
-        forget_models(client, run)
-        client.delete_run(run.info.run_id)
+        content = run.data.tags.get("unroll.content", identity["unroll.content"])
+        if kept is None and content == identity["unroll.content"]:
+            client.set_tag(run.info.run_id, "unroll.content", content)
+            kept = run
+        else:
+            forget_models(client, run)
+            client.delete_run(run.info.run_id)
+    if kept is not None:
+        return kept
     first = found.timing[0] if found.timing else {"time": time.time(), "seconds": 0.0}
     start = milliseconds(first["time"] - first["seconds"])
     commit = {"mlflow.source.git.commit": there} if (there := _git_commit()) else {}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from unroll.errors import UserError
@@ -63,9 +64,7 @@ def open_store() -> Iterator[tuple[MlflowClient, str]]:
         artifacts = (folder / "artifacts").as_uri() if ours else None
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is None:
-            tags = {VIEW_TAG: _view()}
-            yield client, client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags=tags)
-            return
+            experiment = _created(client, artifacts)
         if experiment.lifecycle_stage == "deleted":
             client.restore_experiment(experiment.experiment_id)
         if experiment.tags.get(VIEW_TAG) != _view():
@@ -73,6 +72,18 @@ def open_store() -> Iterator[tuple[MlflowClient, str]]:
         if artifacts and experiment.artifact_location != artifacts:
             _move_artifacts(folder / "mlflow.db", experiment.artifact_location, artifacts)
         yield client, experiment.experiment_id
+
+
+def _created(client: MlflowClient, artifacts: str | None) -> Experiment:
+    """The experiment, made here unless another writer of the same server was quicker."""
+    try:
+        client.create_experiment(EXPERIMENT, artifact_location=artifacts, tags={VIEW_TAG: _view()})
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    found = client.get_experiment_by_name(EXPERIMENT)
+    assert found is not None
+    return found
 
 
 @contextmanager

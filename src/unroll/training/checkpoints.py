@@ -12,10 +12,10 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -24,7 +24,11 @@ from unroll.errors import UserError
 from unroll.files import read_json, whole_file, write_json
 from unroll.training.identity import RUN, Identity
 
+if TYPE_CHECKING:
+    from unroll.training.copies import Copies
+
 KEPT = 2  # the last one, and the one before, should the last be damaged
+STATES = "*.*.pt"  # step, hash of the bytes
 POLL_SECONDS = 0.2  # between looks whether another process has ended
 
 
@@ -33,6 +37,8 @@ class Checkpoints:
     """States of one training in a folder of its own, each under its step and the hash of its bytes."""
 
     folder: Path
+    copies: "Copies | None" = field(default=None, compare=False)
+    """Those in a store elsewhere."""
 
     @contextmanager
     def held(self, identity: Identity, fingerprint: str) -> Iterator[None]:
@@ -52,7 +58,8 @@ class Checkpoints:
             process = {"id": os.getpid(), "host": socket.gethostname(), "started": started}
             stated = {"process": process, "fingerprint": fingerprint, **identity.stated()}
             write_json(self.folder / RUN, stated)
-            yield
+            with self.copies.kept(self.folder) if self.copies else nullcontext():
+                yield
             write_json(self.folder / RUN, {**stated, "finished": True})
         finally:
             lock.release()
@@ -68,18 +75,19 @@ class Checkpoints:
         """Write a state whole; older ones but the last before it go."""
         buffer = io.BytesIO()
         torch.save(state, buffer)
-        digest = hashlib.sha256(buffer.getbuffer()).hexdigest()[:16]
-        path = self.folder / f"{step:010d}.{digest}.pt"
+        path = self.folder / f"{step:010d}.{_digest(buffer.getbuffer())}.pt"
         with whole_file(path, "wb") as file:
             file.write(buffer.getbuffer())
         for old in self._files()[KEPT:]:
             old.unlink()
+        if self.copies:
+            self.copies.put(path)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
         """The last whole state; None if there is none. A damaged one is named on stderr and left out."""
         for path in self._files():
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest()[:16] != path.name.split(".")[1]:
+            if not is_whole(path.name, content):
                 print(f"{path}: damaged, its bytes are not those that were written; not used", file=sys.stderr)
                 continue
             try:
@@ -91,10 +99,12 @@ class Checkpoints:
         return None
 
     def clear(self) -> bool:
-        """Remove all of it, unless a process trains it; whether it is gone."""
+        """Remove all of it, its copies too, unless a process trains it; whether it is gone."""
         with _free(self.folder) as free:
             if free:
                 shutil.rmtree(self.folder, ignore_errors=True)
+                if self.copies:
+                    self.copies.clear()
         return free
 
     @property
@@ -105,8 +115,17 @@ class Checkpoints:
 
     def _files(self) -> list[Path]:
         """States, the last step first; of equal steps the one written last."""
-        found = self.folder.glob("*.*.pt")
+        found = self.folder.glob(STATES)
         return sorted(found, key=lambda path: (path.name.split(".")[0], path.stat().st_mtime_ns), reverse=True)
+
+
+def is_whole(name: str, content: bytes) -> bool:
+    """Whether `content` is what was written under `name`."""
+    return _digest(content) == name.split(".")[1]
+
+
+def _digest(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def left_behind(folder: Path) -> Iterator[tuple[Checkpoints, Mapping[str, Any]]]:

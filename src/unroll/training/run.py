@@ -14,7 +14,8 @@ from unroll.kinds.bundle import write_bundle
 from unroll.text.encoded import EncodedDataset
 from unroll.text.sampling import SampledDataset
 from unroll.text.vocabulary import load_vocabularies
-from unroll.training.checkpoints import Checkpoints, tell_unused
+from unroll.training.checkpoints import tell_unused
+from unroll.training.copies import checkpoints_of
 from unroll.training.decoded import DecodedScore
 from unroll.training.estimation import Estimable, Estimation
 from unroll.training.identity import Identity
@@ -35,12 +36,13 @@ def train_run(
     model: Path,
     results: Path,
     checkpoints: Path,
+    store: str | None = None,
 ) -> None:
     """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
 
     `init` is the bundle of the run that it starts from, `code` are the files that the run's fingerprint covers, and
-    below `checkpoints` lies what an interrupted training goes on from. Raises `UserError` if the data has other fields
-    than the kind reads, or training breaks down.
+    below `checkpoints` lies what an interrupted training goes on from, with copies below the address `store`. Raises
+    `UserError` if the data has other fields than the kind reads, `store` is no address, or training breaks down.
     """
     torch.manual_seed(run.seed)
     if getattr(run.train, "sampling", None) is not None:
@@ -52,7 +54,7 @@ def train_run(
     known = data.manifest["sha256"], _hash(code), source
     identity = Identity.of(name, run, *known, budget=True)
     resumable = Identity.of(name, run, *known, budget=not getattr(run.train, "open_ended", False))
-    saved = Checkpoints(checkpoints / resumable.fingerprint)
+    saved = checkpoints_of(name, resumable.fingerprint, checkpoints, store)
     with saved.held(resumable, identity.fingerprint):
         tell_unused(checkpoints, resumable, saved)
         trainer: Trainer | Estimation

@@ -51,7 +51,7 @@ class Captioner(ConditionalModel):
         if self.way in ("first-token", "first-input"):
             self.input = nn.Sequential(nn.Linear(whole, settings.embedding), nn.LayerNorm(settings.embedding))
         elif attends:
-            self.bridge = nn.Linear(settings.hidden, states)
+            self.bridge: nn.Module = nn.Linear(settings.hidden, states)
         else:
             self.bridge = nn.Sequential(nn.Linear(whole, states), nn.LayerNorm(states))
         if settings.tied:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator
 from unroll.errors import UserError
 from unroll.settings import PathName, rule
 from unroll.text.corpus import SPLITS, Corpus, Row
+from unroll.text.sources.files.place import failure_told, place
 from unroll.text.sources.files.readers import Format, Unit, format_of, parallel, records, texts
 from unroll.text.sources.files.rows import RowSettings, tidy
 from unroll.text.sources.files.splitting import SplitSettings, carve
@@ -94,32 +95,42 @@ class CorpusSettings(FilesLayout, SourceSettings):
 
     source: Literal["files"]
     path: PathName
-    """The folder that the globs start from, or the one file. DVC watches it."""
+    """The folder that the globs start from, or the one file; here, or in a store that fsspec and DVC know, as
+    `s3://bucket/folder`. DVC watches it."""
 
 
 def read(settings: CorpusSettings) -> Corpus:
     """The files' texts; `UserError` for what is missing, at once, and later for what is no text, with the place."""
-    path = Path(settings.path)
-    if not path.exists():
+    path = place(settings.path)
+    with failure_told(path):
+        there, single = path.exists(), path.is_file()
+    if not there:
         given = [patterns for patterns in (settings.train, settings.valid, settings.test) if patterns is not None]
         named = ", ".join(dict.fromkeys(pattern for patterns in given for pattern in _patterns(patterns)))
         raise UserError(f"{path}: no such file or folder" + (f"; it should hold {named}" if named else ""))
-    if path.is_file() != (settings.train is None):
+    if single != (settings.train is None):
         raise UserError(
             f"{path} is one file: leave `train` out, and say `split`"
-            if path.is_file()
+            if single
             else f"{path} is a folder: say in `train` which of its files to read"
         )
     layout: FilesLayout = settings
-    if path.is_file():
+    if single:
         layout, path = settings.model_copy(update={"train": glob.escape(path.name)}), path.parent
+    with failure_told(path):
+        rows = read_layout(layout, path)
     return Corpus(
         columns=layout.column_names,
         licence=settings.licence,
         origin=f"files: {settings.path}",
-        rows=read_layout(layout, path),
+        rows=_told(rows, path),
         keep_blank=layout.keep_blank,
     )
+
+
+def _told(rows: Iterator[Row], root: Path) -> Iterator[Row]:
+    with failure_told(root):
+        yield from rows
 
 
 def read_layout(layout: FilesLayout, root: Path) -> Iterator[Row]:

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, Literal, cast
@@ -223,21 +223,21 @@ def _parquet_columns(path: Path, names: list[str], columns: Mapping[str, str]) -
 
 
 @contextmanager
-def _seekable(path: Path) -> Iterator[Path | IO[bytes]]:
-    if path.suffix != ".gz":
-        yield path
-        return
-    with tempfile.TemporaryFile() as whole:
-        with _opened(path) as file:
+def _seekable(path: Path) -> Iterator[IO[bytes]]:
+    with _opened(path) as file:
+        if path.suffix != ".gz":
+            yield file
+            return
+        with tempfile.TemporaryFile() as whole:
             shutil.copyfileobj(file, whole)
-        whole.seek(0)
-        yield whole
+            whole.seek(0)
+            yield whole
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield cast(IO[bytes], file)
+        with path.open("rb") as file, gzip.open(file) if path.suffix == ".gz" else nullcontext(file) as content:
+            yield cast(IO[bytes], content)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: the gzip file is truncated or damaged ({error})") from None
