@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.utils._pytree import tree_map
 from unroll.kinds.captioner.network import Captioner
 from unroll.kinds.captioner.settings import CaptionerBatches, CaptionerSettings
 from unroll.nn.losses import Loss
-from unroll.text.batches import Batch, make_batch
+from unroll.text.batches import WHOLE, Batch, dealt, make_batch
 from unroll.text.encoded import EncodedDataset, EncodedSplit
 
 VALID_IMAGES = 64
@@ -37,6 +38,7 @@ class Task:
         self.data = data
         self.device = device
         self.progress = 0.0
+        self.part = WHOLE
         size = data.manifest["fields"]["target"]["size"]
         self.network = Captioner(model, data.manifest["images"], size).to(device)
 
@@ -45,21 +47,24 @@ class Task:
         assert self.data.train.images is not None
         return math.ceil(len(self.data.train.images.arrays) / self.settings.batch_size)
 
-    def batches(self, order: np.random.Generator) -> Iterator[CaptionBatch]:
+    def batches(self, order: np.random.Generator) -> Iterator[CaptionBatch | None]:
         """One epoch: every image once, with all its captions, in a new order."""
-        yield from self._batches(self.data.epoch(order), self.settings.batch_size, order)
+        train = self.data.epoch(order)
+        starts = _starts(train)
+        tokens = np.diff(np.insert(np.cumsum(train.fields["target"].lengths), 0, 0)[starts])
+        images = order.permutation(len(starts) - 1)
+        for first in range(0, len(images), self.settings.batch_size):
+            some = images[first : first + self.settings.batch_size]
+            mine = dealt(some, tokens[some], self.part)
+            yield self._batch(train, mine, starts) if len(mine) else None
 
     def valid_batches(self) -> Iterator[CaptionBatch]:
         """The validation split in a fixed order."""
-        yield from self._batches(self.data.valid, VALID_IMAGES, None)
-
-    def _batches(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[CaptionBatch]:
-        assert split.images is not None
-        count = len(split.images.arrays)
-        images = np.arange(count) if order is None else order.permutation(count)
-        starts = np.searchsorted(split.images.of_row, np.arange(count + 1))
-        for first in range(0, count, size):
-            yield self._batch(split, images[first : first + size], starts)
+        starts = _starts(self.data.valid)
+        images = np.arange(len(starts) - 1)
+        firsts = range(0, len(images), VALID_IMAGES)
+        for first in islice(firsts, self.part.number, None, self.part.of):
+            yield self._batch(self.data.valid, images[first : first + VALID_IMAGES], starts)
 
     def _batch(self, split: EncodedSplit, images: NDArray[np.int64], starts: NDArray[np.int64]) -> CaptionBatch:
         assert split.images is not None
@@ -77,3 +82,9 @@ class Task:
         read_BTD, _, weights_BTS = self.network.force(targets, memory, state)
         smoothing = self.settings.label_smoothing if self.network.training else 0.0
         return self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, mask_BT, smoothing), carry
+
+
+def _starts(split: EncodedSplit) -> NDArray[np.int64]:
+    """Where the captions of each image begin among the rows, which are in the order of images; and where all end."""
+    assert split.images is not None
+    return np.searchsorted(split.images.of_row, np.arange(len(split.images.arrays) + 1))
