@@ -46,9 +46,9 @@ def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":
         raise UserError("compute.device: cuda, and there is no GPU here that PyTorch can use; take auto or cpu")
     if not found or settings.device == "cpu":
         return torch.device("cpu")
-    if settings.processes > torch.cuda.device_count():
-        raise UserError(f"compute.processes: {settings.processes}, and there are {torch.cuda.device_count()} GPUs here; each "
-                        "process needs its own")  # fmt: skip
+    gpus = torch.cuda.device_count()
+    if settings.processes > gpus:
+        raise UserError(f"compute.processes: {settings.processes}, and GPUs here: {gpus}; each process needs its own")
     if place:
         torch.cuda.set_device(place)
     return torch.device("cuda")

@@ -1,8 +1,8 @@
 """One training in several processes, on this machine or several: how they start, meet and end.
 
 The stage's own process becomes the agent of PyTorch's `torchrun`: it starts the stage again, once for each process, and
-all of them anew, from the last checkpoint, when one has died. What is no accident (a mistake of the person's, Ctrl-C) is
-written to a file, its outcome, after which nothing is begun again.
+all of them anew, from the last checkpoint, when one has died. What is no accident (a mistake of the person's, Ctrl-C)
+is written to a file, the outcome, after which nothing is begun again.
 """
 
 import ctypes
@@ -24,10 +24,11 @@ import psutil
 
 from unroll.errors import UserError, as_user_error
 from unroll.nn.device import ComputeSettings, prepare
-from unroll.training.parallel import Group
 
 if TYPE_CHECKING:
     import torch
+
+    from unroll.training.parallel import Group
 
 OUTCOME = "UNROLL_OUTCOME"  # in the environment of what is launched: the file
 RESTARTS = 3
@@ -81,7 +82,7 @@ def launch(run: str, settings: ComputeSettings) -> NoReturn:
     hosts = Hosts.of(os.environ)
     _use_interface(hosts.address)
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # an outcome is told once, by us
+    logging.disable(logging.ERROR)  # of what torchrun logs: how it ended is told once, by us
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
         outcome = Path(folder) / "outcome.json"
         os.environ[OUTCOME] = str(outcome)
@@ -114,7 +115,7 @@ def _run_agent(run: str, arguments: list[str], hosts: Hosts) -> int:
     from torch.distributed.elastic.rendezvous import RendezvousError
 
     try:
-        torchrun.run(torchrun.parse_args(arguments))
+        torchrun.run(torchrun.parse_args(arguments))  # type: ignore[no-untyped-call]
     except SignalException as error:
         return 128 + error.sigval
     except ChildFailedError as error:
@@ -126,9 +127,8 @@ def _run_agent(run: str, arguments: list[str], hosts: Hosts) -> int:
         )
         return 1
     except RendezvousError as error:
-        raise UserError(
-            f"runs.{run}: the {hosts.count} hosts did not meet at {hosts.address}:{hosts.port}, or one has left: {error}"
-        ) from None
+        where = f"{hosts.address}:{hosts.port}"
+        raise UserError(f"runs.{run}: {hosts.count} hosts did not meet at {where}, or one has left: {error}") from None
     return 0
 
 
@@ -138,12 +138,14 @@ def place() -> int:
 
 
 @contextmanager
-def joined(run: str, device: "torch.device") -> Iterator[Group]:
+def joined(run: str, device: "torch.device") -> Iterator["Group"]:
     """A block in which this process trains `run` with those that were launched with it, or alone.
 
     What ends the block ends the others, too, and for good, unless it is another process's death.
     """
     if OUTCOME not in os.environ:
+        from unroll.training.parallel import Group
+
         yield Group()
         return
     from unroll.training.processes import PeerLostError, Processes
@@ -173,7 +175,7 @@ def joined(run: str, device: "torch.device") -> Iterator[Group]:
         raise SystemExit(1) from None
 
 
-def _end_if_over(group: Group, outcome: Path) -> None:
+def _end_if_over(group: "Group", outcome: Path) -> None:
     """Leave if any process of any host has left word that all is over."""
     code = json.loads(outcome.read_text(encoding="utf-8"))["code"] if outcome.exists() else 0
     if code := max(group.gather(code)):
@@ -196,7 +198,7 @@ def _end_with_agent() -> None:
 
 
 def _use_interface(address: str) -> None:
-    """Have gloo and NCCL use the interface by which this host reaches `address`; a host's own name may lead elsewhere."""
+    """Have gloo and NCCL use the interface by which this host reaches `address`: its own name may lead elsewhere."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((address, 9))  # sends nothing

@@ -35,7 +35,7 @@ class Position:
 
 
 def state_of(trainer: "Trainer", seconds: float) -> dict[str, Any]:
-    """Of a training of so many `seconds` that is between two updates, as `restore` reads it; the same of all processes."""
+    """Of a training of so many `seconds` that is between two updates, as `restore` reads it; in all processes alike."""
     on_gpu = trainer.device.type == "cuda"
     random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state() if on_gpu else None}
     return {
@@ -92,5 +92,5 @@ def _joined(carries: Sequence[Any]) -> Any:
 
 
 def _part_of(carry: Any, part: Part) -> Any:
-    """What is carried of the lanes of `part`."""
-    return carry if part == WHOLE else tree_map(lambda x_B: x_B[part.slice(len(x_B))], carry)
+    """What is carried of the lanes of `part`: in memory of its own, for sums may round by where they begin."""
+    return carry if part == WHOLE else tree_map(lambda x_B: x_B[part.slice(len(x_B))].clone(), carry)
