@@ -2,6 +2,7 @@
 #              so many stages side by side: make repro JOBS=4, by default the cores over compute.threads
 # make ui      browse all runs in MLflow
 # make test    run the tests
+# make test-cluster   those that start servers or several hosts on this machine
 # make check   lint, formatting and types
 # make audit   ask for known vulnerabilities of the packages of requirements/lock.txt
 #
@@ -15,7 +16,7 @@ INSTALLED = .venv/installed
 # pip leaves the packages uncompiled (below): each is compiled when it is first imported, and that has to be kept.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro ui test check audit
+.PHONY: repro ui test test-cluster check audit
 
 repro: $(INSTALLED)
 	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
@@ -27,6 +28,9 @@ ui: $(INSTALLED)
 
 test: $(INSTALLED)
 	@$(BIN)/python -m pytest -n 2
+
+test-cluster: $(INSTALLED)
+	@$(BIN)/python -m pytest --cluster -m cluster
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from unroll.training.parallel import Group
 
-OUTCOME = "UNROLL_OUTCOME"  # in the environment of what is launched: the file
+OUTCOME = "UNROLL_OUTCOME"  # in the environment of what is launched: the file, whose name is the number of the agent
 RESTARTS = 3
 MEET_SECONDS = 600  # that hosts wait for each other, at the start and after one has died
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
@@ -80,13 +80,18 @@ def launch(run: str, settings: ComputeSettings) -> NoReturn:
     """
     prepare(settings)  # refuses, if need be, before anything is started
     hosts = Hosts.of(os.environ)
-    _use_interface(hosts.address)
+    own = _own_address(hosts.address)
+    _use_interface(own)
     os.environ.setdefault("OMP_NUM_THREADS", str(settings.threads))
+    # Torchrun's own store keeps the addresses of processes that have died, and those that come after would try them.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     logging.disable(logging.ERROR)  # of what torchrun logs: how it ended is told once, by us
     with tempfile.TemporaryDirectory(prefix="unroll-") as folder:
-        outcome = Path(folder) / "outcome.json"
+        outcome = Path(folder) / str(os.getpid())
         os.environ[OUTCOME] = str(outcome)
-        code = _run_agent(run, ["--log-dir", folder, *_torchrun(run, settings, hosts), *sys.argv], hosts)
+        code = _run_agent(
+            run, ["--log-dir", folder, "--local-addr", own, *_torchrun(run, settings, hosts), *sys.argv], hosts
+        )
         if outcome.exists():
             found = json.loads(outcome.read_text(encoding="utf-8"))
             if found["problems"]:
@@ -150,8 +155,8 @@ def joined(run: str, device: "torch.device") -> Iterator["Group"]:
         return
     from unroll.training.processes import PeerLostError, Processes
 
-    _end_with_agent()
     outcome = Path(os.environ[OUTCOME])
+    _end_with_agent(int(outcome.name))
     try:
         group = Processes(device)
         _end_if_over(group, outcome)
@@ -161,7 +166,8 @@ def joined(run: str, device: "torch.device") -> Iterator["Group"]:
             yield group
         group.leave()
     except PeerLostError as error:
-        print(f"{run}: this process has lost another one: {error}", file=sys.stderr)
+        if place() == 0:
+            print(f"{run}: this process has lost another one: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except SystemExit as left:
         if left.code:
@@ -191,20 +197,27 @@ def _leave_word(outcome: Path, code: Any, problems: Any = ()) -> None:
         pass
 
 
-def _end_with_agent() -> None:
-    """Be told to stop when the agent dies, which can no longer do it."""
+def _end_with_agent(agent: int) -> None:
+    """Be told to stop when the process `agent` dies, which can no longer do it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != agent:
+            raise SystemExit(1)
 
 
-def _use_interface(address: str) -> None:
-    """Have gloo and NCCL use the interface by which this host reaches `address`: its own name may lead elsewhere."""
+def _own_address(address: str) -> str:
+    """Of this host where it reaches `address`; its name may lead elsewhere."""
     with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((address, 9))  # sends nothing
         except OSError as error:
             raise UserError(f"MASTER_ADDR: no way to {address!r}: {error.strerror}") from None
-        own = probe.getsockname()[0]
+        own: str = probe.getsockname()[0]
+    return own
+
+
+def _use_interface(own: str) -> None:
+    """Have gloo and NCCL use the interface with this address."""
     for interface, addresses in psutil.net_if_addrs().items():
         if any(found.address == own for found in addresses):
             os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)

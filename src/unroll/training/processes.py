@@ -6,6 +6,7 @@ alone.
 
 import io
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -102,4 +103,5 @@ def _loss_told() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise PeerLostError(str(error).partition("\n")[0]) from error
+        place = re.compile(r"^\[[^]]*] ")  # in the library's source
+        raise PeerLostError(place.sub("", str(error).partition("\n")[0]).partition(". ")[0]) from error
