@@ -159,7 +159,7 @@ def test_copying_mixes_two_distributions_into_one(shared_data):
         read, _, weights = decoded
         logp = network.log_probabilities(decoded, memory)
         torch.testing.assert_close(logp.exp().sum(-1), torch.ones(targets.shape, dtype=torch.float64))
-        loss = network.output.loss(read, weights, memory.source, targets, batch.mask("target"))
+        loss = network.output.loss(read, weights, memory.source, targets, batch.places("target"))
         expected = logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1)[batch.mask("target")]
         torch.testing.assert_close(loss.nats, -expected.sum())
         assert loss.tokens == len(expected)

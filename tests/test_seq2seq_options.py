@@ -152,7 +152,7 @@ def test_the_loss_is_that_of_the_extended_distribution(data, pointer):
     memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
     decoded = network.force(targets, memory, state)
     logp = network.log_probabilities(decoded, memory)
-    loss = network.output.loss(decoded.read_BTD, decoded.weights_BTS, memory.source, targets, mask)
+    loss = network.output.loss(decoded.read_BTD, decoded.weights_BTS, memory.source, targets, batch.places("target"))
     nowhere = ~(targets.unsqueeze(-1) == memory.source.ids_BS.unsqueeze(1)).any(-1)
     beyond = targets >= len(data.vocabularies["source"])
     assert 0 < (beyond & nowhere)[mask].sum() < beyond[mask].sum()
@@ -168,7 +168,7 @@ def test_the_switch_is_told_to_copy_what_only_the_source_has(data):
     targets, mask, size = batch.ids["target"], batch.mask("target"), len(data.vocabularies["source"])
     memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
     decoded = network.force(targets, memory, state)
-    loss = network.output.loss(decoded.read_BTD, decoded.weights_BTS, memory.source, targets, mask)
+    loss = network.output.loss(decoded.read_BTD, decoded.weights_BTS, memory.source, targets, batch.places("target"))
     copies = network.output.copies(decoded.read_BTD, decoded.weights_BTS, memory.source)
     written = network.output.linear(decoded.read_BTD).log_softmax(-1)
     expected = 0.0
@@ -193,7 +193,7 @@ def test_smoothing_mixes_the_loss_with_that_of_writing_any_token_alike(data, poi
     targets, mask = batch.ids["target"], batch.mask("target")
     memory, state = network.encode(batch.ids["source"], batch.lengths["source"], batch.mask("source"), False)
     decoded = network.force(targets, memory, state)
-    given = decoded.read_BTD, decoded.weights_BTS, memory.source, targets, mask
+    given = decoded.read_BTD, decoded.weights_BTS, memory.source, targets, batch.places("target")
     plain, smooth = network.output.loss(*given), network.output.loss(*given, 0.3)
     alike = -network.output.linear(decoded.read_BTD).log_softmax(-1).mean(-1)[mask].sum()
     torch.testing.assert_close(smooth.nats, plain.nats)
@@ -221,7 +221,7 @@ def test_the_loss_of_all_candidates_is_the_full_loss_and_of_few_is_that_of_their
     ids = torch.tensor([[EOS, 8]])
     source = few.network.encode(ids, torch.tensor([2]), torch.ones(1, 2).bool(), False)[0].source
     targets = torch.tensor([[8, 7]])  # the second is no candidate, so it counts as unknown
-    loss = output.loss(read, torch.zeros(1, 2, 2), source, targets, torch.ones(1, 2).bool())
+    loss = output.loss(read, torch.zeros(1, 2, 2), source, targets, torch.arange(2))
     chosen = [0, 1, 2, 3, 4, 5, 8]
     logp = F.linear(read[0], output.linear.weight[chosen], output.linear.bias[chosen]).log_softmax(-1)
     assert loss.nats.item() == pytest.approx(-(logp[0, 6] + logp[1, UNK]).item(), rel=1e-12)
@@ -231,9 +231,9 @@ def test_coverage_loss_by_hand(data):
     output = make_task(data).network.output
     weights = torch.tensor([[[0.7, 0.3], [0.2, 0.8], [0.5, 0.5]]], dtype=torch.float64)
     source = make_task(data).network.encode(torch.tensor([[4, EOS]]), torch.tensor([2]), torch.ones(1, 2).bool(), False)
-    targets, mask = torch.tensor([[4, 5, EOS]]), torch.tensor([[True, True, False]])
+    targets, real = torch.tensor([[4, 5, EOS]]), torch.arange(2)
     read = torch.randn(1, 3, 8, dtype=torch.float64)
-    losses = [output.loss(read, weights, source[0].source, targets, mask, 0.0, share) for share in (0.0, 2.0)]
+    losses = [output.loss(read, weights, source[0].source, targets, real, 0.0, share) for share in (0.0, 2.0)]
     assert losses[1].nats == losses[0].nats
     assert float(losses[1].extra) - float(losses[0].extra) == pytest.approx(2 * (0.2 + 0.3))
 

@@ -68,7 +68,7 @@ def repro(
     from unroll.scheduling import Children
 
     params = load()
-    if int(os.environ.get("NNODES", 1)) > 1:  # hosts that train together meet in one training after the other
+    if os.environ.get("NNODES", "1") != "1":  # hosts that train together meet in one training after the other
         jobs = 1
     jobs = jobs or max(1, _cores() // (params.compute.threads * params.compute.processes))
     environment = _environment()

@@ -16,6 +16,7 @@ from unroll.evaluation.samples import Caption, caption_page
 from unroll.evaluation.scores import intervals
 from unroll.evaluation.settings import CaptionEvaluation
 from unroll.images import read_image
+from unroll.progress import parts_done
 from unroll.text.encoded import EncodedDataset
 
 CELLS = 8  # a picture is compared by so many means across and down, for the nearest one
@@ -26,7 +27,8 @@ def caption_findings(predictor: CaptionModel, dataset: EncodedDataset, settings:
     """Scores of the best captions and of those of the nearest training image, and captions beside their images."""
     images = dataset.raw_images("test")
     arrays = [predictor.read(data, f"image {row + 1} of the test split") for row, (data, _) in enumerate(images)]
-    found = predictor.decode(arrays, settings)
+    with parts_done("decoded", len(arrays)) as tell:
+        found = predictor.decode(arrays, settings, tell)
     hypotheses = [as_words(one.text) for one in found]
     references = [[text for said in captions if (text := as_words(said))] or [""] for _, captions in images]
     scores = score_captions(hypotheses, references)

@@ -11,6 +11,7 @@ from unroll.evaluation.predictors import Hypothesis, PairModel
 from unroll.evaluation.scores import intervals
 from unroll.evaluation.settings import PairEvaluation
 from unroll.evaluation.words import words
+from unroll.progress import parts_done
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ def measure_pairs(
 
     Says so on stderr if the references look tokenized and the settings do not.
     """
-    found = predictor.decode(sources, settings)
+    with parts_done("decoded", len(sources)) as tell:
+        found = predictor.decode(sources, settings, tell)
     lines = [one_line(hypothesis.text) for hypothesis in found]
     reference_lines = [one_line(text) for text in references]
     tokenized = sum(line.endswith(" .") for line in reference_lines)

@@ -12,6 +12,7 @@ from unroll.kinds.generation import Sampling, TextScore
 from unroll.kinds.language_model.network import LanguageModel as Network
 from unroll.kinds.language_model.spelling import Spelled
 from unroll.kinds.seq2seq.settings import DecodeSettings
+from unroll.progress import Tell, silent
 from unroll.text.vocabulary import Vocabulary
 
 
@@ -63,8 +64,8 @@ class PairModel(Protocol):
     @property
     def target(self) -> Vocabulary: ...
 
-    def decode(self, sources: Sequence[str], settings: DecodeSettings) -> Sequence[Hypothesis]:
-        """The best hypothesis of each source, in order."""
+    def decode(self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent) -> Sequence[Hypothesis]:
+        """The best hypothesis of each source, in order; `tell` hears how many are done since it heard before."""
 
     def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Any]) -> float | None:
         """The mean probability of writing a token, not copying it, over what `decode` gave; None without a pointer."""
@@ -82,5 +83,7 @@ class CaptionModel(Protocol):
     def read(self, data: bytes, name: str) -> NDArray[Any]:
         """A file's bytes as the model reads them."""
 
-    def decode(self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings) -> Sequence[Hypothesis]:
-        """The best caption of each image, in order."""
+    def decode(
+        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, tell: Tell = silent
+    ) -> Sequence[Hypothesis]:
+        """The best caption of each image, in order; `tell` as of a `PairModel`."""

@@ -61,6 +61,12 @@ class Batch:
         t_1T = torch.arange(ids_BT.shape[1], device=ids_BT.device).unsqueeze(0)
         return t_1T < self.lengths[field].to(ids_BT.device, non_blocking=True).unsqueeze(1)
 
+    def places(self, field: str) -> Tensor:
+        """Where `mask` is true, in the ids flattened: found on the CPU, so that no device is waited for."""
+        ids_BT = self.ids[field]
+        real_BT = torch.arange(ids_BT.shape[1]) < self.lengths[field].unsqueeze(1)
+        return real_BT.flatten().nonzero().squeeze(1).to(ids_BT.device, non_blocking=True)
+
     def to(self, device: torch.device) -> "Batch":
         """The same batch with its ids on `device`."""
         return Batch({name: ids.to(device, non_blocking=True) for name, ids in self.ids.items()}, self.lengths)

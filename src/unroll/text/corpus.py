@@ -20,6 +20,7 @@ from unroll.checksums import write_sums
 from unroll.errors import UserError
 from unroll.files import sha256, whole_folder, write_json
 from unroll.mistakes import did_you_mean
+from unroll.progress import followed
 from unroll.settings import Settings
 
 SPLITS = ("train", "valid", "test")
@@ -58,7 +59,7 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
     with whole_folder(folder) as part:
         with ExitStack() as stack:
             splits = {name: stack.enter_context(_Split(name, part, corpus)) for name in SPLITS}
-            for split, cells in corpus.rows:
+            for split, cells in followed(corpus.rows, f"{folder.name}: rows read"):
                 splits[split].add(cells)
         empty = [f"{folder.name}: split '{name}' has no rows" for name in SPLITS if not splits[name].rows]
         if empty:

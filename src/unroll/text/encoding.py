@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from unroll.checksums import sums_of, verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
+from unroll.progress import followed
 from unroll.text.corpus import SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
@@ -100,7 +101,7 @@ def _encode_split(
     folder.mkdir()
     counts = {}
     for field, vocabulary in vocabularies.items():
-        texts = read_texts(raw, split, settings.column(field))
+        texts = followed(read_texts(raw, split, settings.column(field)), f"{raw.name}.{split}.{field}: texts encoded")
         limit = settings.max_length if split == "train" or field == "source" else None
         stem = folder / field if split in WRITTEN_SPLITS else None
         counts[field] = FieldCounts(vocabulary, single=field == "text")

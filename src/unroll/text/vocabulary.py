@@ -12,6 +12,7 @@ from pydantic import Field
 from unroll.checksums import verify, write_sums
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
+from unroll.progress import followed
 from unroll.settings import Settings, rule
 from unroll.stored import read_stored
 from unroll.text.corpus import read_texts
@@ -158,7 +159,7 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
 
 def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
     for column in columns:
-        yield from read_texts(raw, "train", column)
+        yield from followed(read_texts(raw, "train", column), f"{raw.name}.{column}: texts counted")
 
 
 def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:

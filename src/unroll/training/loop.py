@@ -61,7 +61,8 @@ class Trainer:
         task.part = self.group.part
         self.interruption = Interruption()
         self.validator = Validator(task, score, device, self.group)
-        self.history = History(self.validator.more)
+        gpu = torch.cuda.max_memory_allocated if device.type == "cuda" else None
+        self.history = History(self.validator.more, peak_gpu_bytes=gpu)
         self.ranking = Ranking(settings.average or 1)
         self.at = Position()
         self.told = Told()

@@ -18,6 +18,7 @@ from unroll.kinds.captioner.settings import CaptionDecodeSettings, CaptionerSett
 from unroll.kinds.seq2seq.hypotheses import Found
 from unroll.kinds.seq2seq.predictor import Decoding, Hypothesis, batches, random_numbers
 from unroll.kinds.seq2seq.search import Sentences, find_hypotheses
+from unroll.progress import Tell, silent
 from unroll.text.image_encoding import read_array
 from unroll.text.settings import FeatureField, PixelField
 from unroll.text.vocabulary import Vocabulary
@@ -51,14 +52,23 @@ class CaptionPredictor:
             raise UserError(f"{name}: features {array.shape}, where the model was trained on {shape}")
         return array
 
-    def decode(self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings) -> list[Hypothesis]:
+    def decode(
+        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, tell: Tell = silent
+    ) -> list[Hypothesis]:
         """The best caption of each image, in order."""
-        return [best for best, *_ in self.decode_nbest(images, settings, 1)]
+        return [best for best, *_ in self.decode_nbest(images, settings, 1, tell)]
 
     def decode_nbest(
-        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, count: int | None = None
+        self,
+        images: Sequence[NDArray[Any]],
+        settings: CaptionDecodeSettings,
+        count: int | None = None,
+        tell: Tell = silent,
     ) -> list[list[Hypothesis]]:
-        """The best `count` captions of each image, the best first; a beam has `settings.beam` at most, the default."""
+        """The best `count` captions of each image, the best first; a beam has `settings.beam` at most, the default.
+
+        `tell` is called with how many images are done since the call before.
+        """
         count = settings.beam if count is None else count
         positions = self.network.encoder.positions if self.attends else 1
         found: list[list[Hypothesis]] = []
@@ -67,6 +77,7 @@ class CaptionPredictor:
                 places = range(first, min(first + IMAGES, batch.stop))
                 several = self._search([images[n] for n in places], list(places), settings, count)
                 found += [[self._readable(one) for one in hypotheses] for hypotheses in several]
+                tell(len(places))
         return found
 
     @torch.inference_mode()

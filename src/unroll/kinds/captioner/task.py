@@ -78,10 +78,10 @@ class Task:
         """-log p(caption | image) with the right tokens before each position (teacher forcing)."""
         once = self.network.encode(batch.images)
         memory, state = tree_map(lambda x: x if x is None else x.index_select(0, batch.of_row_B), once)
-        targets, mask_BT = batch.captions.ids["target"], batch.captions.mask("target")
+        targets, real_N = batch.captions.ids["target"], batch.captions.places("target")
         read_BTD, _, weights_BTS = self.network.force(targets, memory, state)
         smoothing = self.settings.label_smoothing if self.network.training else 0.0
-        return self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, mask_BT, smoothing), carry
+        return self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, real_N, smoothing), carry
 
 
 def _starts(split: EncodedSplit) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from unroll.kinds.seq2seq.penalties import length_norm
 from unroll.kinds.seq2seq.predictor import Hypothesis, PairPredictor
 from unroll.kinds.seq2seq.search import State, Stepper
 from unroll.kinds.seq2seq.settings import DecodeSettings
+from unroll.progress import Tell, silent
 from unroll.text.specials import UNK
 from unroll.text.vocabulary import Vocabulary
 
@@ -78,11 +79,12 @@ class CombinedPredictor(PairPredictor):
         return _Together([step for step, _ in begun], self.fusion), state
 
     def decode_nbest(
-        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None
+        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None, tell: Tell = silent
     ) -> list[list[Hypothesis]]:
         if self.rescoring is None:
-            return super().decode_nbest(sources, settings, count)
-        return [self._rescored(several, settings)[:count] for several in super().decode_nbest(sources, settings)]
+            return super().decode_nbest(sources, settings, count, tell)
+        found = super().decode_nbest(sources, settings, tell=tell)
+        return [self._rescored(several, settings)[:count] for several in found]
 
     def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Hypothesis]) -> None:
         """Members may go different ways, so there is no such figure."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from unroll.kinds.seq2seq.decoder import Decoded, Decoder, DecoderState, Memory
-from unroll.kinds.seq2seq.output import Output
+from unroll.kinds.seq2seq.output import Output, Reach
 from unroll.nn.dropout import SequenceDropout
 from unroll.nn.settings import DropoutSettings
 from unroll.text.specials import BOS, UNK
@@ -40,9 +40,13 @@ class ConditionalModel(nn.Module):
         known_BT = ids_BT.masked_fill(ids_BT >= embedding.num_embeddings, UNK)
         return dropout.units(dropout.embed(embedding, known_BT), self.rates.input, "input")
 
-    def log_probabilities(self, decoded: Decoded, memory: Memory) -> Tensor:
-        """log p (B, T, V or more) of every token at every position, as `Output.log_probabilities` gives it."""
-        return self.output.log_probabilities(decoded.read_BTD, decoded.weights_BTS, memory.source)
+    def log_probabilities(self, decoded: Decoded, memory: Memory, reach: Reach | None = None) -> Tensor:
+        """log p (B, T, V or more) of every token at every position, as `Output.log_probabilities` gives it.
+
+        `reach` is the output's of the source, for who decodes it step by step.
+        """
+        reach = reach or self.output.reach(memory.source)
+        return self.output.log_probabilities(decoded.read_BTD, decoded.weights_BTS, memory.source, reach)
 
     def force(self, targets_BT: Tensor, memory: Memory, state: DecoderState, own: float = 0.0) -> Decoded:
         """Decode with the right tokens before each position (teacher forcing).
@@ -53,7 +57,7 @@ class ConditionalModel(nn.Module):
         before_BT = torch.cat([torch.full_like(targets_BT[:, :1], BOS), targets_BT[:, :-1]], dim=1)
         if not own:
             return self.decode(before_BT, memory, state)
-        dropout = SequenceDropout(self.rates, self.training)
+        dropout, reach = SequenceDropout(self.rates, self.training), self.output.reach(memory.source)
         steps: list[Decoded] = []
         drawn_B1 = before_BT[:, :1]
         for right_B1 in torch.split(before_BT, 1, dim=1):
@@ -61,7 +65,7 @@ class ConditionalModel(nn.Module):
             steps.append(self.decode(chosen_B1, memory, state, dropout=dropout))
             state = steps[-1].state
             with torch.no_grad():
-                drawn_B1 = self.log_probabilities(steps[-1], memory).squeeze(1).exp().multinomial(1)
+                drawn_B1 = self.log_probabilities(steps[-1], memory, reach).squeeze(1).exp().multinomial(1)
         read_BTD, weights_BTS = (
             torch.cat(parts, dim=1) for parts in ([s.read_BTD for s in steps], [s.weights_BTS for s in steps])
         )

@@ -25,6 +25,13 @@ class Copies(NamedTuple):
     weights_BTS: Tensor
 
 
+class Reach(NamedTuple):
+    """What can be written of a source: tokens of V (None: all), and so many beyond V as copied logits of -∞."""
+
+    allowed_BV: Tensor | None
+    beyond_BX: Tensor
+
+
 class Output(nn.Module):
     """A linear layer over the vocabulary, and a pointer to the source if `settings.pointer` asks for one.
 
@@ -53,18 +60,23 @@ class Output(nn.Module):
             weights_BTS = self.pointer(read_BTD, source, self.pointer.project(source)).weights_BTS
         return Copies(self.gate(read_BTD), weights_BTS)
 
-    def log_probabilities(self, read_BTD: Tensor, weights_BTS: Tensor, source: Source) -> Tensor:
+    def reach(self, source: Source) -> Reach:
+        """What `log_probabilities` needs to know of a source, the same at every step."""
+        allowed_BV = None if self.candidates is None else self.candidates_of(source.ids_BS.unsqueeze(1))
+        beyond = 0 if self.gate is None else max(0, int(source.ids_BS.max()) + 1 - self.linear.out_features)
+        return Reach(allowed_BV, self.linear.bias.new_full((len(source.ids_BS), beyond), -torch.inf))
+
+    def log_probabilities(self, read_BTD: Tensor, weights_BTS: Tensor, source: Source, reach: Reach) -> Tensor:
         """log p of every token at every position: (B, T, V), or more where the sources have tokens beyond V."""
         logits_BTV: Tensor = self.linear(read_BTD)
-        if self.candidates is not None:
-            allowed_BV = self.candidates_of(source.ids_BS.unsqueeze(1))
-            logits_BTV = logits_BTV.masked_fill(~allowed_BV.unsqueeze(1), -torch.inf)
+        if reach.allowed_BV is not None:
+            logits_BTV = logits_BTV.masked_fill(~reach.allowed_BV.unsqueeze(1), -torch.inf)
         logp_BTV = logits_BTV.log_softmax(-1)
         copies = self.copies(read_BTD, weights_BTS, source)
         if copies is None:
             return logp_BTV
-        beyond = max(0, int(source.ids_BS.max()) + 1 - logp_BTV.shape[-1])
-        logp_BTV = F.pad(logp_BTV, (0, beyond), value=-torch.inf)
+        beyond_BTX = reach.beyond_BX.unsqueeze(1).expand(-1, logp_BTV.shape[1], -1)
+        logp_BTV = torch.cat([logp_BTV, beyond_BTX], dim=-1)
         ids_BTS = source.ids_BS.unsqueeze(1).expand_as(copies.weights_BTS)
         copied_BTV = torch.zeros_like(logp_BTV).scatter_add(-1, ids_BTS, copies.weights_BTS)
         return _mixed(logp_BTV, copied_BTV, copies.gate_BT1)
@@ -88,18 +100,17 @@ class Output(nn.Module):
         weights_BTS: Tensor,
         source: Source,
         targets_BT: Tensor,
-        mask_BT: Tensor,
+        real_N: Tensor,
         smoothing: float = 0.0,
         coverage: float = 0.0,
     ) -> Loss:
-        """-log p of the targets where `mask_BT`: the values of `log_probabilities`, without the memory for all.
+        """-log p of the targets at the places `real_N`: the values of `log_probabilities`, without the memory for all.
 
         A target beyond V that a pointer finds nowhere in the source counts as unknown. What training minimises beside:
         smoothing, the switch's choice, and `coverage` times Σ min(attention, what attention has covered), equation 12
         of See et al. (2017).
         """
-        real = mask_BT.flatten().nonzero().squeeze(1)
-        read_ND, targets_N = read_BTD.flatten(0, 1)[real], targets_BT.flatten()[real]
+        read_ND, targets_N = read_BTD.flatten(0, 1)[real_N], targets_BT.flatten()[real_N]
         unknown_N = targets_N >= self.linear.out_features
         weight, bias, written_N = self._layer(targets_N.masked_fill(unknown_N, UNK), source)
         copies = self.copies(read_BTD, weights_BTS, source)
@@ -109,12 +120,12 @@ class Output(nn.Module):
             logits = F.linear(read_ND, weight, bias)
             loss = cross_entropy(logits, written_N, smoothing)
             same_BTS = source.ids_BS.unsqueeze(1) == targets_BT.unsqueeze(-1)
-            copied_N = (copies.weights_BTS * same_BTS).sum(-1).flatten()[real]
-            gate_N = copies.gate_BT1.flatten()[real]
+            copied_N = (copies.weights_BTS * same_BTS).sum(-1).flatten()[real_N]
+            gate_N = copies.gate_BT1.flatten()[real_N]
             loss = self._pointed(logits, written_N, unknown_N, copied_N, gate_N, loss, smoothing)
         if coverage:
             covered_BTS = weights_BTS.cumsum(1) - weights_BTS
-            twice_N = torch.minimum(weights_BTS, covered_BTS).sum(-1).flatten()[real]
+            twice_N = torch.minimum(weights_BTS, covered_BTS).sum(-1).flatten()[real_N]
             loss = loss._replace(extra=loss.extra + coverage * twice_N.sum())
         return loss
 

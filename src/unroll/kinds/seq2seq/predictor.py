@@ -21,6 +21,7 @@ from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.penalties import limits
 from unroll.kinds.seq2seq.search import Sentences, State, Stepper, find_hypotheses
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqSettings
+from unroll.progress import Tell, silent
 from unroll.text.batches import pad_rows
 from unroll.text.specials import EOS, UNK
 from unroll.text.units.word import WordVocabulary
@@ -83,21 +84,22 @@ class PairPredictor:
         """The ids that the encoder reads: the text and its end, cut to the dataset's `max_length` like in training."""
         return self._read(text, 0, False).ids
 
-    def decode(self, sources: Sequence[str], settings: DecodeSettings) -> list[Hypothesis]:
+    def decode(self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent) -> list[Hypothesis]:
         """The best hypothesis of each source, in order; a single sample, if `settings` ask for samples."""
-        return [best for best, *_ in self.decode_nbest(sources, settings, 1)]
+        return [best for best, *_ in self.decode_nbest(sources, settings, 1, tell)]
 
     def decode_nbest(
-        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None
+        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None, tell: Tell = silent
     ) -> list[list[Hypothesis]]:
         """The best `count` hypotheses of each source, the best first, in the order of the sources.
 
         A beam has no more than `settings.beam`, which is the default; samples there are as many as are asked for.
+        `tell` is called with how many sources are done since the call before.
         Raises `UserError` if `settings` ask for what the units cannot do.
         """
         words = settings.replace_unknown
         rows = [self._read(text, place, words) for place, text in enumerate(sources)]
-        return self._decode(rows, settings, count)
+        return self._decode(rows, settings, count, tell)
 
     def decode_stream(
         self,
@@ -135,7 +137,9 @@ class PairPredictor:
         wanted = self.source.split(text) if words and isinstance(self.source, WordVocabulary) else []
         return _Source(np.append(ids, EOS)[: self.max_length + 1], wanted[: self.max_length + 1], cut, place)
 
-    def _decode(self, rows: Sequence[_Source], settings: DecodeSettings, count: int | None) -> list[list[Hypothesis]]:
+    def _decode(
+        self, rows: Sequence[_Source], settings: DecodeSettings, count: int | None, tell: Tell = silent
+    ) -> list[list[Hypothesis]]:
         if settings.replace_unknown and not (
             isinstance(self.source, WordVocabulary) and isinstance(self.target, WordVocabulary)
         ):
@@ -150,6 +154,7 @@ class PairPredictor:
             several = self._search([rows[n] for n in batch], settings, count)
             for n, hypotheses in zip(batch, several, strict=True):
                 found[n] = [self._readable(hypothesis, rows[n], settings) for hypothesis in hypotheses]
+            tell(len(batch))
         return [found[n] for n in range(len(rows))]
 
     @torch.inference_mode()
@@ -211,14 +216,16 @@ class Decoding:
     """The decoder as the search sees it."""
 
     def __init__(self, network: ConditionalModel, memory: Memory) -> None:
-        self.network, self.memory = network, memory
+        self.network, self.memory, self.reach = network, memory, network.output.reach(memory.source)
 
     def __call__(self, ids_BK: Tensor, state: State) -> tuple[Tensor, State, Tensor]:
         decoded = self.network.decode(ids_BK, self.memory, state, beam=True)
-        return self.network.log_probabilities(decoded, self.memory), decoded.state, decoded.weights_BTS
+        return self.network.log_probabilities(decoded, self.memory, self.reach), decoded.state, decoded.weights_BTS
 
     def keep(self, rows_B: Tensor) -> None:
-        self.memory = tree_map(lambda x: x if x is None else x.index_select(0, rows_B), self.memory)
+        self.memory, self.reach = tree_map(
+            lambda x: x if x is None else x.index_select(0, rows_B), (self.memory, self.reach)
+        )
 
 
 def batches(lengths: Sequence[int], hypotheses: int, vocabulary: int) -> Iterator[range]:

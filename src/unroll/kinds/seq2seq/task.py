@@ -81,6 +81,6 @@ class Task:
         own = self.settings.scheduled_sampling * self.progress if self.network.training else 0.0
         read_BTD, _, weights_BTS = self.network.force(targets, memory, state, own)
         wanted = (self.settings.label_smoothing, self.settings.coverage_loss) if self.network.training else ()
-        mask_BT = batch.mask("target")
-        loss = self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, mask_BT, *wanted)
+        real_N = batch.places("target")
+        loss = self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, real_N, *wanted)
         return loss, carry

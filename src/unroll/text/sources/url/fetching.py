@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from unroll.errors import UserError
 from unroll.files import sha256
+from unroll.progress import parts_done
 
 if TYPE_CHECKING:
     from requests import Response
@@ -108,10 +109,13 @@ def _attempt(url: str, part: Path, limit: int) -> None:
         announced = answer.headers.get("Content-Length") or "0"
         if announced.isdecimal() and size + int(announced[:20]) > limit:
             raise UserError(f"{url}: larger than {limit} bytes; raise `max_bytes` if that is right")
-        with part.open("ab" if goes_on else "wb") as file:
+        total = size + int(announced[:20]) if announced.isdecimal() and announced != "0" else None
+        with part.open("ab" if goes_on else "wb") as file, parts_done(part.name, total, "bytes") as tell:
+            tell(size)
             # Raw bytes: a .gz file that the server calls an encoding stays the file that the checksum is of.
             for chunk in answer.raw.stream(CHUNK, decode_content=False):
                 size += len(chunk)
+                tell(len(chunk))
                 if size > limit:
                     raise UserError(f"{url}: larger than {limit} bytes; raise `max_bytes` if that is right")
                 file.write(chunk)
