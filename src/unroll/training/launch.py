@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OUTCOME = "UNROLL_OUTCOME"  # in the environment of what is launched: the file, whose name is the number of the agent
 RESTARTS = 3
+PORTS = 65_535  # the last one; no more hosts either
 MEET_SECONDS = 600  # that hosts wait for each other, at the start and after one has died
 PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
@@ -48,7 +49,7 @@ class Hosts:
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Hosts":
         """From `NNODES`, `NODE_RANK`, `MASTER_ADDR` and `MASTER_PORT`; without the first, this machine alone."""
-        count = _number(environment, "NNODES", 1, 1)
+        count = _number(environment, "NNODES", "1", 1, PORTS)
         if count == 1:
             return cls(1, 0, "127.0.0.1", 0)
         if not environment.get("MASTER_ADDR"):
@@ -57,14 +58,15 @@ class Hosts:
             )
         if "NODE_RANK" not in environment:
             raise UserError(f"NNODES is {count}, and NODE_RANK is not set: the number of this host, 0 to {count - 1}")
-        rank, port = _number(environment, "NODE_RANK", 0, 0), _number(environment, "MASTER_PORT", 29_500, 1)
+        rank = _number(environment, "NODE_RANK", "0", 0, count - 1)
+        port = _number(environment, "MASTER_PORT", "29500", 1, PORTS)
         return cls(count, rank, environment["MASTER_ADDR"], port)
 
 
-def _number(environment: Mapping[str, str], name: str, default: int, least: int) -> int:
-    stated = environment.get(name, str(default))
-    if not stated.isdecimal() or int(stated) < least:
-        raise UserError(f"{name} in the environment should be a number, {least} or more; found {stated!r}")
+def _number(environment: Mapping[str, str], name: str, default: str, least: int, most: int) -> int:
+    stated = environment.get(name, default)
+    if not stated.isdecimal() or not least <= int(stated) <= most:
+        raise UserError(f"{name} in the environment should be a number from {least} to {most}; found {stated!r}")
     return int(stated)
 
 
