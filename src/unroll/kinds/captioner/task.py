@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -49,22 +48,24 @@ class Task:
 
     def batches(self, order: np.random.Generator) -> Iterator[CaptionBatch | None]:
         """One epoch: every image once, with all its captions, in a new order."""
-        train = self.data.epoch(order)
-        starts = _starts(train)
-        tokens = np.diff(np.insert(np.cumsum(train.fields["target"].lengths), 0, 0)[starts])
-        images = order.permutation(len(starts) - 1)
-        for first in range(0, len(images), self.settings.batch_size):
-            some = images[first : first + self.settings.batch_size]
-            mine = dealt(some, tokens[some], self.part)
-            yield self._batch(train, mine, starts) if len(mine) else None
+        yield from self._batches(self.data.epoch(order), self.settings.batch_size, order)
 
-    def valid_batches(self) -> Iterator[CaptionBatch]:
+    def valid_batches(self) -> Iterator[CaptionBatch | None]:
         """The validation split in a fixed order."""
-        starts = _starts(self.data.valid)
-        images = np.arange(len(starts) - 1)
-        firsts = range(0, len(images), VALID_IMAGES)
-        for first in islice(firsts, self.part.number, None, self.part.of):
-            yield self._batch(self.data.valid, images[first : first + VALID_IMAGES], starts)
+        yield from self._batches(self.data.valid, VALID_IMAGES, None)
+
+    def _batches(
+        self, split: EncodedSplit, size: int, order: np.random.Generator | None
+    ) -> Iterator[CaptionBatch | None]:
+        assert split.images is not None
+        count = len(split.images.arrays)
+        images = np.arange(count) if order is None else order.permutation(count)
+        starts = np.searchsorted(split.images.of_row, np.arange(count + 1))
+        tokens = np.diff(np.insert(np.cumsum(split.fields["target"].lengths), 0, 0)[starts])
+        for first in range(0, count, size):
+            some = images[first : first + size]
+            mine = dealt(some, tokens[some], self.part)
+            yield self._batch(split, mine, starts) if len(mine) else None
 
     def _batch(self, split: EncodedSplit, images: NDArray[np.int64], starts: NDArray[np.int64]) -> CaptionBatch:
         assert split.images is not None
@@ -82,9 +83,3 @@ class Task:
         read_BTD, _, weights_BTS = self.network.force(targets, memory, state)
         smoothing = self.settings.label_smoothing if self.network.training else 0.0
         return self.network.output.loss(read_BTD, weights_BTS, memory.source, targets, real_N, smoothing), carry
-
-
-def _starts(split: EncodedSplit) -> NDArray[np.int64]:
-    """Where the captions of each image begin among the rows, which are in the order of images; and where all end."""
-    assert split.images is not None
-    return np.searchsorted(split.images.of_row, np.arange(len(split.images.arrays) + 1))
