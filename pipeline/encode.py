@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
-from unroll.text.encoded import EncodedDataset
+from unroll.files import read_json
+from unroll.text.encoded import MANIFEST
 from unroll.text.encoding import encode_dataset
 
 app = typer.Typer(add_completion=False)
@@ -20,9 +21,10 @@ def encode(
     out: Annotated[Path, typer.Option(help="folder for the encoded dataset")],
 ) -> None:
     """Encode DATASET of params.yaml."""
-    settings = params.entry("datasets", params.load().datasets, dataset)
-    encode_dataset(dataset, raw, vocab, settings, out)
-    for split, counts in EncodedDataset.open(out).manifest["splits"].items():
+    settings = params.load()
+    chosen = params.entry("datasets", settings.datasets, dataset)
+    encode_dataset(dataset, raw, vocab, chosen, out, settings.compute.num_workers)
+    for split, counts in read_json(out / MANIFEST)["splits"].items():
         told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")
 

@@ -18,8 +18,9 @@ def vocab(
     out: Annotated[Path, typer.Option(help="folder for the vocabularies")],
 ) -> None:
     """Build the vocabularies of DATASET of params.yaml."""
-    settings = params.entry("datasets", params.load().datasets, dataset)
-    for field, vocabulary in save_vocabularies(raw, settings, out).items():
+    settings = params.load()
+    chosen = params.entry("datasets", settings.datasets, dataset)
+    for field, vocabulary in save_vocabularies(raw, chosen, out, settings.compute.num_workers).items():
         typer.echo(f"{dataset}.{field}: {len(vocabulary):,} ids, unit {vocabulary.unit}")
 
 

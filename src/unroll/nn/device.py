@@ -28,6 +28,8 @@ class ComputeSettings(Settings):
     processes: int = Field(default=1, ge=1, le=1_024)
     """Processes that train a run together on this machine, each a part of every batch; on GPUs each has one of its own.
     As many of each machine where `NNODES` says that there are several: docs/scale.md."""
+    num_workers: int = Field(default=1, ge=1, le=1_024)
+    """Processes that count words and encode text side by side; any number gives the same bytes."""
 
 
 def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":

@@ -5,10 +5,11 @@ counted.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import islice
+from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,26 +23,29 @@ from unroll.checksums import sums_of, verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
-from unroll.text.corpus import SPLITS, read_texts
+from unroll.text.corpus import PARQUET, SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
 from unroll.text.report import FieldCounts
 from unroll.text.settings import DatasetSettings
 from unroll.text.specials import EOS
 from unroll.text.units.hybrid import HybridVocabulary
-from unroll.text.vocabulary import Vocabulary, load_vocabularies, vocabulary_stems
+from unroll.text.vocabulary import EncodedTexts, Vocabulary, load_vocabularies, vocabulary_stems
+from unroll.text.workers import batches, in_order
 
 REPORT = "report.json"
 WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
-BATCH_ROWS = 1_024
 
 
-def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path) -> None:
+def encode_dataset(
+    name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path, workers: int = 1
+) -> None:
     """Encode the corpus in `raw` with the vocabularies in `vocab` as the dataset `name`, whole or not at all.
 
     `max_length` cuts training rows and every `source`; the ids that it cuts are written, too, and only left out of a
-    row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. Raises
-    `UserError` for a split without rows and for vocabularies that are not those of the dataset's fields.
+    row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. `workers` is as
+    many processes as encode; what is written is the same by any number of them. Raises `UserError` for a split without
+    rows and for vocabularies that are not those of the dataset's fields.
     """
     verify(raw)
     stems = vocabulary_stems(vocab)
@@ -52,7 +56,7 @@ def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings,
     with whole_folder(folder) as part:
         counts = {}
         for split in SPLITS:
-            counts[split] = _encode_split(split, raw, vocabularies, settings, part / split)
+            counts[split] = _encode_split(split, raw, vocabularies, settings, part / split, workers)
             if split == WRITTEN_SPLITS[-1]:
                 _write_spelled(vocabularies, part)
         write_json(part / REPORT, _report(name, stems, vocabularies, counts))
@@ -96,7 +100,12 @@ def _corpus_facts(raw: Path) -> dict[str, Any]:
 
 
 def _encode_split(
-    split: str, raw: Path, vocabularies: dict[str, Vocabulary], settings: DatasetSettings, folder: Path
+    split: str,
+    raw: Path,
+    vocabularies: dict[str, Vocabulary],
+    settings: DatasetSettings,
+    folder: Path,
+    workers: int,
 ) -> dict[str, FieldCounts]:
     folder.mkdir()
     counts = {}
@@ -105,7 +114,7 @@ def _encode_split(
         limit = settings.max_length if split == "train" or field == "source" else None
         stem = folder / field if split in WRITTEN_SPLITS else None
         counts[field] = FieldCounts(vocabulary, single=field == "text")
-        _encode_field(texts, vocabulary, limit, stem, counts[field])
+        _encode_field(texts, vocabulary, limit, stem, counts[field], workers)
         if not counts[field].rows:
             raise UserError(f"{raw / split}.parquet: no rows; a dataset needs text in every split")
     _copy_raw(raw / f"{split}.parquet", {field: settings.column(field) for field in vocabularies}, folder / RAW)
@@ -113,19 +122,33 @@ def _encode_split(
 
 
 def _encode_field(
-    texts: Iterator[str], vocabulary: Vocabulary, limit: int | None, stem: Path | None, counts: FieldCounts
+    texts: Iterator[str],
+    vocabulary: Vocabulary,
+    limit: int | None,
+    stem: Path | None,
+    counts: FieldCounts,
+    workers: int,
 ) -> None:
     """Encode `texts` and add them to `counts`; with a `stem`, write them as the files of an `EncodedField`."""
     closed = not isinstance(vocabulary, HybridVocabulary)
     id_type = np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         files = _FieldFiles(stem, id_type, stack) if stem else None
-        while batch := list(islice(texts, BATCH_ROWS)):
-            ids, lengths = vocabulary.encode_many(batch)
-            kept = lengths + 1 if limit is None else np.minimum(lengths, limit) + 1
-            counts.add(batch, ids, lengths, kept)
+        # An open vocabulary numbers its tokens as it meets them: that one process does.
+        encode = partial(_encode_batch, vocabulary, id_type)
+        for characters, encoded in in_order(encode, batches(texts), workers if closed else 1):
+            kept = encoded.lengths + 1 if limit is None else np.minimum(encoded.lengths, limit) + 1
+            counts.add(characters, encoded, kept)
             if files:
-                files.add(ids, lengths, kept)
+                files.add(encoded.ids, encoded.lengths, kept)
+
+
+def _encode_batch(
+    vocabulary: Vocabulary, id_type: type[np.unsignedinteger[Any]], texts: Sequence[str]
+) -> tuple[int, EncodedTexts]:
+    """How many characters the texts have, and their ids."""
+    encoded = vocabulary.encode_counted(texts)
+    return sum(map(len, texts)), encoded._replace(ids=encoded.ids.astype(id_type))
 
 
 def _write_spelled(vocabularies: dict[str, Vocabulary], folder: Path) -> None:
@@ -147,7 +170,7 @@ class _FieldFiles:
         )
         self._offsets.append(np.zeros(1, dtype=np.int64))
 
-    def add(self, ids: NDArray[np.int64], lengths: NDArray[np.int64], kept: NDArray[np.int64]) -> None:
+    def add(self, ids: NDArray[np.integer[Any]], lengths: NDArray[np.int64], kept: NDArray[np.int64]) -> None:
         """Write rows: their ids, to which EOS is added, how many each has, how many with EOS are kept."""
         ends = np.cumsum(lengths)
         self._offsets.append(self._ids.length + ends + np.arange(1, len(ends) + 1))
@@ -192,13 +215,14 @@ class GrowingArray:
 def _copy_raw(source: Path, columns: dict[str, str], path: Path) -> None:
     """Copy columns of a Parquet file under their field's names."""
     schema = pa.schema([pa.field(field, pa.string(), nullable=False) for field in columns])
-    with (
-        pq.ParquetFile(source) as file,
-        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_statistics=False) as writer,
-    ):
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=sorted(set(columns.values())))
-            writer.write_table(pa.table([_flat(table.column(name)) for name in columns.values()], schema=schema))
+    with pq.ParquetFile(source) as file:
+        if file.schema_arrow == schema and all(field == name for field, name in columns.items()):
+            copyfile(source, path)
+            return
+        with pq.ParquetWriter(path, schema, **PARQUET) as writer:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=sorted(set(columns.values())))
+                writer.write_table(pa.table([_flat(table.column(name)) for name in columns.values()], schema=schema))
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -33,10 +33,16 @@ class Tokenizer:
 
     def chunks(self, text: str) -> list[str]:
         """The stretches of `text` that are split one by one; there are few distinct ones, so results can be kept."""
-        return _CHUNKS(text.lower() if self._lowercase else text)
+        if self._lowercase:
+            text = text.lower()
+        # Most lines have no white space but single spaces between words; all other white space is not printable.
+        plain = text and text.isprintable() and "  " not in text and " " not in (text[0], text[-1])
+        return text.split(" ") if plain else _CHUNKS(text)
 
     def tokens(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
+        if chunk.isalnum():
+            return [chunk]
         if chunk.isspace():
             return [run.group() for run in _RUNS.finditer(chunk)]
         return _joined(self._parts(chunk)) if self._parts else [_escape(chunk)]
@@ -85,12 +91,13 @@ def _word_pattern() -> re.Pattern[str]:
 
 def _joined(parts: Sequence[str]) -> list[str]:
     """`parts` that stood side by side, with joiners: on the right part, or on the left where the right is a word."""
-    tokens = [_escape(part) for part in parts]
-    for n in range(1, len(parts)):
-        if is_word(parts[n]):
-            tokens[n - 1] += JOINER
+    tokens = [_escape(parts[0])]
+    for part in parts[1:]:
+        if is_word(part):
+            tokens[-1] += JOINER
+            tokens.append(_escape(part))
         else:
-            tokens[n] = JOINER + tokens[n]
+            tokens.append(JOINER + _escape(part))
     return tokens
 
 

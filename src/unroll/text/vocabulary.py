@@ -1,9 +1,10 @@
 """Vocabularies: what every unit offers, and how they are built, kept and found again."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from unroll.progress import followed
 from unroll.settings import Settings, rule
 from unroll.stored import read_stored
 from unroll.text.corpus import read_texts
-from unroll.text.specials import SPECIALS
+from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import JOINER
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 INDEX = "vocabularies.json"
 CODE_POINTS = 0x110000
+
+
+class EncodedTexts(NamedTuple):
+    """N texts, T ids."""
+
+    ids: NDArray[np.integer[Any]]
+    """Of all texts, one after the other (T,)."""
+    lengths: NDArray[np.int64]
+    """How many each text has (N,)."""
+    unknown: Mapping[str, int]
+    """Stretches of the texts that have all unknown tokens, each with how often it occurs."""
 
 
 class Vocabulary(ABC):
@@ -51,6 +63,12 @@ class Vocabulary(ABC):
         rows = [self.encode(text) for text in texts]
         flat = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
         return flat, np.array([len(row) for row in rows], dtype=np.int64)
+
+    def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
+        """As `encode_many`, and what is unknown of the texts."""
+        ids, lengths = self.encode_many(texts)
+        rows = np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK])
+        return EncodedTexts(ids, lengths, Counter(texts[row] for row in rows))
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
@@ -117,8 +135,11 @@ class StoredTokens(Settings):
             yield "`tokens` should be valid Unicode, without lone surrogates"
 
 
-def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabulary:
-    """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
+def build_vocabulary(texts: Iterable[str], settings: "UnitSettings", workers: int = 1) -> Vocabulary:
+    """The vocabulary of `texts`, read once, by so many processes where that pays; the same by any number of them.
+
+    Raises `UserError` if they do not suffice.
+    """
     from unroll.text.units.char import CharVocabulary
     from unroll.text.units.hybrid import HybridVocabulary
     from unroll.text.units.subword import SubwordVocabulary
@@ -127,28 +148,29 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabula
 
     match settings.unit:
         case "char":
-            return CharVocabulary.build(texts, settings)
+            return CharVocabulary.build(texts, settings, workers)
         case "word":
-            return WordVocabulary.build(texts, settings)
+            return WordVocabulary.build(texts, settings, workers)
         case "subword":
-            return SubwordVocabulary.build(texts, settings)
+            return SubwordVocabulary.build(texts, settings, workers)
         case "syllable":
-            return SyllableVocabulary.build(texts, settings)
+            return SyllableVocabulary.build(texts, settings, workers)
         case "hybrid":
-            return HybridVocabulary.build(texts, settings)
+            return HybridVocabulary.build(texts, settings, workers)
 
 
-def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> dict[str, Vocabulary]:
+def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path, workers: int = 1) -> dict[str, Vocabulary]:
     """Build the vocabularies of a dataset from the training split of the corpus in `raw`; write `folder`.
 
-    A shared vocabulary is built from the texts of all fields that share it, and kept once.
+    A shared vocabulary is built from the texts of all fields that share it, and kept once. `workers` is as many
+    processes as work on it; the vocabularies are the same by any number of them.
     """
     verify(raw)
     owners = settings.owners
     built = {}
     for owner in sorted(set(owners.values())):
         columns = [settings.column(field) for field in owners if owners[field] == owner]
-        built[owner] = build_vocabulary(_training_texts(raw, columns), settings.unit(owner))
+        built[owner] = build_vocabulary(_training_texts(raw, columns), settings.unit(owner), workers)
     with whole_folder(folder) as part:
         for stem, vocabulary in built.items():
             vocabulary.save(part, stem)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from unroll.nn.precision import Precision, products_in
 from unroll.training.task import Task
 
 
@@ -21,7 +22,7 @@ class Computed(NamedTuple):
     """What they hand on."""
 
 
-def backward(task: Task, batches: Sequence[Any], carry: Any, device: torch.device) -> Computed:
+def backward(task: Task, batches: Sequence[Any], carry: Any, precision: Precision, device: torch.device) -> Computed:
     """Compute the gradients of `batches`, of which some may be other processes' alone (None).
 
     The tokens of all are known at the last: until then, losses are divided by those of the first.
@@ -31,7 +32,8 @@ def backward(task: Task, batches: Sequence[Any], carry: Any, device: torch.devic
     for batch in batches:
         if batch is None:
             continue
-        loss, carry = task.loss(batch, carry)
+        with products_in(precision, device):
+            loss, carry = task.loss(batch, carry)
         nats += loss.nats.detach()
         tokens += loss.tokens
         divisor = divisor or max(1, loss.tokens)

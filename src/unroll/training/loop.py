@@ -16,6 +16,7 @@ from unroll.errors import UserError
 from unroll.kinds.bundle import put_weights, weights_of
 from unroll.nn.device import give_memory_back
 from unroll.nn.losses import Loss
+from unroll.nn.precision import precision_on
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.gradient import backward, gradients, has_gradient, scale_gradients
 from unroll.training.history import History
@@ -55,6 +56,7 @@ class Trainer:
         group: Group | None = None,
     ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
+        self.precision = precision_on(device, settings.precision)
         self.checkpoints = checkpoints
         self.score = score
         self.group = group or Group()
@@ -153,7 +155,7 @@ class Trainer:
             group["lr"] = rate
         self.task.progress = self._share(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        nats, tokens, divisor, self.carry = backward(self.task, batches, self.carry, self.device)
+        nats, tokens, divisor, self.carry = backward(self.task, batches, self.carry, self.precision, self.device)
         wanted = self._tell(tokens)
         if divisor and divisor != self.told.tokens:
             scale_gradients(self.task.network, divisor / self.told.tokens)

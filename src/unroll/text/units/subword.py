@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -54,7 +55,7 @@ class SubwordVocabulary(Vocabulary):
         self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: SubwordSettings) -> Self:
+    def build(cls, texts: Iterable[str], settings: SubwordSettings, workers: int = 1) -> Self:
         """Learn from `texts`, or from an evenly spaced part if they are very long.
 
         Raises `UserError` if there is no text or it has more characters than `max_size` has room for.
@@ -130,8 +131,8 @@ class SubwordVocabulary(Vocabulary):
 
 def _flat(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All ids one after the other, and how many each row has (N,)."""
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    return np.array([n for row in rows for n in row], dtype=np.int64), lengths
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths
 
 
 def _special_pieces() -> dict[str, Any]:
