@@ -7,6 +7,9 @@ import typer
 
 from unroll import errors, params
 from unroll.code import kind_dependencies
+from unroll.nn.device import prepare
+from unroll.training.launch import is_for_many, joined, launch, place
+from unroll.training.settings import TrainSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -23,17 +26,18 @@ def train(
 ) -> None:
     """Train RUN of params.yaml."""
     settings = params.load()
-    from unroll.nn.device import prepare
-
-    device = prepare(settings.compute)
+    chosen = params.entry("runs", settings.runs, run)
+    if isinstance(chosen.train, TrainSettings) and is_for_many(settings.compute):
+        launch(run, settings.compute)
+    device = prepare(settings.compute, place())
     from unroll.text.encoded import EncodedDataset
     from unroll.training.run import train_run
 
-    chosen = params.entry("runs", settings.runs, run)
     code = kind_dependencies(Path(__file__), chosen.model.kind)
-    encoded = EncodedDataset.open(data)
-    places = model, results, checkpoints, settings.compute.checkpoints
-    train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places)
+    with joined(run, device) as group:
+        encoded = EncodedDataset.open(data)
+        places = model, results, checkpoints, settings.compute.checkpoints
+        train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places, group)
 
 
 if __name__ == "__main__":

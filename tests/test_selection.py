@@ -16,6 +16,7 @@ from unroll.evaluation.pairs import score_pairs
 from unroll.kinds import load_model
 from unroll.kinds.seq2seq.settings import DecodeSettings, SelectSettings
 from unroll.params import Seq2SeqRun
+from unroll.text.batches import WHOLE, Part
 from unroll.tracking.shown import CURVES
 from unroll.training import loop
 from unroll.training.decoded import NAMES, DecodedScore
@@ -125,7 +126,8 @@ def test_the_rows_to_be_decoded_are_spread_over_the_split(data):
     for rows, chosen in ((7, [0, 8, 17, 25, 34, 42, 51]), (60, range(60)), (99, range(60)), (None, range(60))):
         score = DecodedScore(Echo(), data, {"source": 1}, "rouge", "en", rows)
         lines = [sources[row] for row in chosen], [targets[row] for row in chosen]
-        assert score() == score_pairs("rouge", *lines, "en").corpus["rougeL"]
+        parts = [score.decode(Part(number, 3)) for number in range(3)]
+        assert score.of(parts) == score.of([score.decode(WHOLE)]) == score_pairs("rouge", *lines, "en").corpus["rougeL"]
 
 
 def test_weights_are_averaged_over_the_best_validations(tmp_path, data):

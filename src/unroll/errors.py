@@ -46,14 +46,20 @@ def run(app: Callable[..., Any]) -> None:
     """Run a Typer app as the whole program, showing as `complain` does a `UserError` and what the machine refuses."""
     try:
         app()
-    except UserError as error:
-        complain(error)
-    except MemoryError:
-        complain(UserError("out of memory; what was finished is whole"))
-    except OSError as error:
-        if error.errno not in REFUSALS:
+    except (UserError, MemoryError, OSError) as error:
+        told = as_user_error(error)
+        if told is None:
             raise
-        complain(of_the_machine(error))
+        complain(told)
+
+
+def as_user_error(error: BaseException) -> UserError | None:
+    """`error` as it is told to a person; None if it is a mistake of the program."""
+    if isinstance(error, UserError):
+        return error
+    if isinstance(error, MemoryError):
+        return UserError("out of memory; what was finished is whole")
+    return of_the_machine(error) if isinstance(error, OSError) and error.errno in REFUSALS else None
 
 
 def of_the_machine(error: OSError) -> UserError:

@@ -52,7 +52,7 @@ class Chain:
 
 def repro(
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="parts side by side; by default the CPU cores over compute.threads")
+        int | None, typer.Option(min=1, help="parts side by side; by default what the CPU cores are enough for")
     ] = None,
 ) -> None:
     """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another.
@@ -68,7 +68,9 @@ def repro(
     from unroll.scheduling import Children
 
     params = load()
-    jobs = jobs or max(1, _cores() // params.compute.threads)
+    if os.environ.get("NNODES", "1") != "1":  # hosts that train together meet in one training after the other
+        jobs = 1
+    jobs = jobs or max(1, _cores() // (params.compute.threads * params.compute.processes))
     environment = _environment()
     mend_run_cache()
     status = changed_stages()

@@ -24,7 +24,10 @@ class ComputeSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""
     threads: int = Field(default=1, ge=1, le=1_024)
-    """CPU threads of one stage; the same number gives the same bits."""
+    """CPU threads of a process; the same number gives the same bits."""
+    processes: int = Field(default=1, ge=1, le=1_024)
+    """Processes that train a run together on this machine, each a part of every batch; on GPUs each has one of its own.
+    As many of each machine where `NNODES` says that there are several: docs/scale.md."""
     num_workers: int = Field(default=1, ge=1, le=1_024)
     """Processes that count words and encode text side by side; any number gives the same bytes."""
     checkpoints: PathName | None = None
@@ -32,10 +35,11 @@ class ComputeSettings(Settings):
     copied there, and a training whose machine is gone goes on from there on another one."""
 
 
-def prepare(settings: ComputeSettings) -> "torch.device":
+def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":
     """Set threads, allocator and matrix products for this process; return the device.
 
-    Raises `UserError` for a GPU that is not there.
+    `place` is that of this process among those of its machine that train together, and says which GPU it has. Raises
+    `UserError` for a GPU that is not there.
     """
     keep_memory()
     import torch
@@ -45,7 +49,14 @@ def prepare(settings: ComputeSettings) -> "torch.device":
     found = torch.cuda.is_available()
     if settings.device == "cuda" and not found:
         raise UserError("compute.device: cuda, and there is no GPU here that PyTorch can use; take auto or cpu")
-    return torch.device("cuda" if found and settings.device != "cpu" else "cpu")
+    if not found or settings.device == "cpu":
+        return torch.device("cpu")
+    gpus = torch.cuda.device_count()
+    if settings.processes > gpus:
+        raise UserError(f"compute.processes: {settings.processes}, and GPUs here: {gpus}; each process needs its own")
+    if place:
+        torch.cuda.set_device(place)
+    return torch.device("cuda")
 
 
 def keep_memory() -> None:

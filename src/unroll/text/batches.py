@@ -6,6 +6,7 @@ B batch, T time. The batch is the only carrier of lengths and masks.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,35 @@ from unroll.text.encoded import EncodedSplit
 from unroll.text.specials import EOS, PAD
 
 POOL = 64  # batches whose rows are sorted by length together
+
+
+class Part(NamedTuple):
+    """The share that one of `of` processes has of each batch."""
+
+    number: int = 0
+    of: int = 1
+
+    def slice(self, count: int) -> slice:
+        """Its share of `count` neighbours; shares differ by one at most."""
+        return slice(count * self.number // self.of, count * (self.number + 1) // self.of)
+
+
+WHOLE = Part()
+
+
+def dealt(rows: NDArray[np.int64], tokens: NDArray[np.integer], part: Part) -> NDArray[np.int64]:
+    """The `rows` of a batch that are dealt to `part`, by their numbers of `tokens`; the whole batch as it is.
+
+    The longest comes first, and the turn goes to and fro: 0, 1, 1, 0, 0, ... of two. So parts have about as many
+    tokens, and the longest of each is about as long.
+    """
+    if part == WHOLE:
+        return rows
+    turn, place = np.divmod(np.arange(len(rows)), part.of)
+    owner = np.where(turn % 2, part.of - 1 - place, place)
+    longest_first = np.argsort(-tokens.astype(np.int64), kind="stable")
+    mine: NDArray[np.int64] = rows[longest_first[owner == part.number]]
+    return mine
 
 
 @dataclass(frozen=True)
@@ -136,17 +166,20 @@ class Segment:
     mask: Tensor | None
 
 
-def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int, pieces: int | None = None) -> Iterator[Segment]:
+def stream_segments(
+    ids: NDArray[np.integer], lanes: int, steps: int, pieces: int | None = None, part: Part = WHOLE
+) -> Iterator[Segment]:
     """All of a stream, cut into `lanes` equal consecutive parts and walked through `steps` positions at a time.
 
-    With `pieces` a part is walked through in so many about equal segments instead, or in single steps if it has fewer.
+    With `pieces` a lane is walked through in so many about equal segments instead, or in single steps if it has fewer.
+    Segments have the lanes of `part` alone, which may be none.
 
     The token before the first is EOS: a text begins where another has ended. Nothing is dropped: the last lane
     is padded at its end, and masked there.
     """
     lanes = min(lanes, len(ids))
     width = -(-len(ids) // lanes)
-    starts = np.arange(lanes) * width
+    starts = (np.arange(lanes) * width)[part.slice(lanes)]
     if pieces is None:
         bounds = [*range(0, width, steps), width]
     else:
@@ -154,8 +187,8 @@ def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int, pieces: in
         bounds = [width * n // pieces for n in range(pieces + 1)]
     for first, end in pairwise(bounds):
         reach = end - first
-        targets = np.full((lanes, reach), PAD, dtype=np.int64)
-        inputs = np.full((lanes, reach), PAD, dtype=np.int64)
+        targets = np.full((len(starts), reach), PAD, dtype=np.int64)
+        inputs = np.full((len(starts), reach), PAD, dtype=np.int64)
         lengths = np.clip(len(ids) - starts - first, 0, reach)
         for lane, (start, length) in enumerate(zip(starts + first, lengths, strict=True)):
             targets[lane, :length] = ids[start : start + length]

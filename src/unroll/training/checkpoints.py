@@ -23,13 +23,13 @@ from filelock import FileLock, Timeout
 from unroll.errors import UserError
 from unroll.files import read_json, whole_file, write_json
 from unroll.training.identity import RUN, Identity
+from unroll.training.parallel import Group
 
 if TYPE_CHECKING:
     from unroll.training.copies import Copies
 
 KEPT = 2  # the last one, and the one before, should the last be damaged
 STATES = "*.*.pt"  # step, hash of the bytes
-POLL_SECONDS = 0.2  # between looks whether another process has ended
 
 
 @dataclass(frozen=True)
@@ -41,18 +41,21 @@ class Checkpoints:
     """Those in a store elsewhere."""
 
     @contextmanager
-    def held(self, identity: Identity, fingerprint: str) -> Iterator[None]:
-        """Be the only process that trains this, for a while; waits for another one that does, and says so.
+    def held(self, identity: Identity, fingerprint: str, group: Group | None = None) -> Iterator[None]:
+        """Be the only ones that train this, for a while; waits for others that do, and says so.
 
-        `fingerprint` is what the finished run will have; who follows the training finds it in `run.json`.
+        `fingerprint` is what the finished run will have; who follows the training finds it in `run.json`. Of each host
+        the first process of `group` holds it, for all.
         """
+        group = group or Group()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.parent / f"{self.folder.name}.lock", poll_interval=POLL_SECONDS)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
+        lock = FileLock(self.folder.parent / f"{self.folder.name}.lock")
+        if group.first and not _acquired(lock):
             print(f"{identity.run}: waits for {self._holder()}, which trains this run", file=sys.stderr, flush=True)
-            lock.acquire()
+        group.wait_for(lambda: not group.first or lock.is_locked or _acquired(lock))
+        if not group.first:
+            yield
+            return
         try:
             started = time.strftime("%Y-%m-%d %H:%M:%S")
             process = {"id": os.getpid(), "host": socket.gethostname(), "started": started}
@@ -143,6 +146,15 @@ def tell_unused(folder: Path, identity: Identity, used: Checkpoints) -> None:
             reasons = "; ".join(identity.differences(stated))
             print(f"{identity.run}: the checkpoint of step {found.step:,} in {found.folder} is not used: {reasons}",
                   file=sys.stderr)  # fmt: skip
+
+
+def _acquired(lock: FileLock) -> bool:
+    """Whether nobody else holds `lock`, which is ours then."""
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    return True
 
 
 @contextmanager

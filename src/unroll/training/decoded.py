@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from unroll.evaluation.pairs import one_line, score_pairs
+from unroll.text.batches import Part
 from unroll.text.encoded import EncodedDataset
 from unroll.text.vocabulary import Vocabulary
 
@@ -40,8 +41,14 @@ class DecodedScore:
         self.sources = [sources[row] for row in chosen]
         self.references = [one_line(targets[row]) for row in chosen]
 
-    def __call__(self) -> float:
-        """Of the network as it is; leaves it in evaluation mode."""
-        hypotheses = [one_line(text) for text in self.task.decode(self.sources, self.vocabularies)]
+    def decode(self, part: Part) -> list[str]:
+        """What the network as it is, which it leaves in evaluation mode, makes of every so manyth source."""
+        return [one_line(text) for text in self.task.decode(self.sources[part.number :: part.of], self.vocabularies)]
+
+    def of(self, parts: Sequence[Sequence[str]]) -> float:
+        """Of what the parts have decoded together."""
+        hypotheses = [""] * len(self.sources)
+        for number, decoded in enumerate(parts):
+            hypotheses[number :: len(parts)] = decoded
         scores = score_pairs(self.metric, hypotheses, self.references, self.language, keys=[self.name])
         return scores.corpus[self.name]

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -36,10 +36,19 @@ class Interruption:
     ) -> None:
         self._restore()
 
+    @property
+    def asked(self) -> bool:
+        """Whether a signal has come."""
+        return self._asked is not None
+
     def look(self) -> None:
         """Raise `Stopped` if a signal has come."""
         if self._asked is not None:
             raise Stopped(self._asked)
+
+    def stop(self) -> NoReturn:
+        """Raise `Stopped` because of the signal that has come, here or to another process."""
+        raise Stopped(self._asked or signal.SIGTERM)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:

@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -12,20 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from unroll.errors import UserError
-from unroll.kinds.bundle import weights_of
+from unroll.kinds.bundle import put_weights, weights_of
 from unroll.nn.device import give_memory_back
 from unroll.nn.losses import Loss
-from unroll.nn.precision import precision_on, products_in
+from unroll.nn.precision import precision_on
 from unroll.training.checkpoints import Checkpoints
+from unroll.training.gradient import backward, gradients, has_gradient, scale_gradients
 from unroll.training.history import History
 from unroll.training.interruption import Interruption, Stopped
 from unroll.training.memory import want_told
-from unroll.training.optim import Average, make_optimizer, scale_gradients
+from unroll.training.optim import Average, make_optimizer
+from unroll.training.parallel import Group, Told
 from unroll.training.progress import TrainingProgress
 from unroll.training.ranking import Best, Ranking
 from unroll.training.schedule import Place, learning_rate
 from unroll.training.settings import TrainSettings
-from unroll.training.state import Position, restore, state_of
+from unroll.training.state import Position, restore, seed_process, state_of
 from unroll.training.task import Task
 from unroll.training.validation import Score, Validation, Validator
 from unroll.training.window import Window
@@ -35,7 +38,11 @@ SAVE_SECONDS = 60.0  # between checkpoints
 
 
 class Trainer:
-    """Trains `task.network`; `fit` returns the best weights and fills `history`."""
+    """Trains `task.network`; `fit` returns the best weights and fills `history`.
+
+    The processes of `group` do the same on their parts of each batch: they have the same weights at all times, add up
+    their gradients, and decide nothing that they have not told each other.
+    """
 
     def __init__(
         self,
@@ -46,17 +53,21 @@ class Trainer:
         device: torch.device,
         checkpoints: Checkpoints | None = None,
         score: Score | None = None,
+        group: Group | None = None,
     ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
         self.precision = precision_on(device, settings.precision)
         self.checkpoints = checkpoints
         self.score = score
+        self.group = group or Group()
+        task.part = self.group.part
         self.interruption = Interruption()
-        self.validator = Validator(task, score, device)
+        self.validator = Validator(task, score, device, self.group)
         gpu = torch.cuda.max_memory_allocated if device.type == "cuda" else None
         self.history = History(self.validator.more, peak_gpu_bytes=gpu)
         self.ranking = Ranking(settings.average or 1)
         self.at = Position()
+        self.told = Told()
         self.carry: Any = None
         self.window = Window(device)
         self.ranks: list[tuple[float, float]] = []
@@ -77,7 +88,7 @@ class Trainer:
         What is returned has no weights if no validation loss was a number.
         """
         self._resume()
-        if self.checkpoints:
+        if self.checkpoints and self.group.first:
             self.history.follow(self.checkpoints.folder)
         self.started = self.saved = time.perf_counter()
         with self.interruption:
@@ -99,9 +110,10 @@ class Trainer:
         while not self._finished() and (batches := list(islice(left, self.settings.accumulate))):
             with want_told(self.run, self.step + 1, batches):
                 self._update(batches)
-            self.interruption.look()
+            if self.told.stop:
+                self.interruption.stop()
             self._record_if_due(progress)
-            if time.perf_counter() - self.saved > SAVE_SECONDS:
+            if self.told.save:
                 self._save()
         if self._finished():
             return
@@ -122,8 +134,7 @@ class Trainer:
         if len(kept) < 2:
             return best
         average = Average.of(self.task.network, [one.weights for one in kept])
-        with self.interruption.at_once():
-            found = self.validator.validate(average)
+        found = self._validate(average)
         better = found.rank < best.rank
         steps, told = sorted(one.step for one in kept), self.validator.told
         print(
@@ -144,17 +155,12 @@ class Trainer:
             group["lr"] = rate
         self.task.progress = self._share(self.step)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = []
-        for batch in batches:
-            with products_in(self.precision, self.device):
-                loss, self.carry = self.task.loss(batch, self.carry)
-            self._look("loss", loss.nats, self.step + 1)
-            losses.append(Loss(loss.nats.detach(), loss.tokens))
-            # The tokens of all are known at the last: until then, sums are divided by those of the first.
-            ((loss.nats + loss.extra) / losses[0].tokens).backward()  # type: ignore[no-untyped-call]
-        tokens = sum(loss.tokens for loss in losses)
-        if len(batches) > 1:
-            scale_gradients(self.task.network, losses[0].tokens / tokens)
+        nats, tokens, divisor, self.carry = backward(self.task, batches, self.carry, self.precision, self.device)
+        wanted = self._tell(tokens)
+        if divisor and divisor != self.told.tokens:
+            scale_gradients(self.task.network, divisor / self.told.tokens)
+        self.group.add_up([nats, *gradients(self.task.network, wanted)])
+        self._look("loss", nats, self.step + 1)
         limit = self.settings.clip if self.settings.clip is not None else math.inf
         norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), limit)
         self._look("gradient's norm", norm, self.step + 1)
@@ -163,7 +169,16 @@ class Trainer:
         self.at.batch += len(batches)
         if self.average.means:
             self.average.add()
-        self.window.add(losses, norm, self.settings.clip)
+        self.window.add(Loss(nats, self.told.tokens), norm, self.settings.clip)
+
+    def _tell(self, tokens: int) -> Sequence[float]:
+        """Tell the other processes of an update on so many `tokens` and hear from them: put what they said together in
+        `told`; return of each parameter how many have a gradient."""
+        now = time.perf_counter()
+        said = tokens, self.interruption.asked, now - self.saved > SAVE_SECONDS, now - self.started
+        heard = self.group.sum([*said, *has_gradient(self.task.network)])
+        self.told = Told(int(heard[0]), int(heard[1]), int(heard[2]), heard[3])
+        return heard[4:]
 
     def _rate(self) -> float:
         epochs = self.at.epoch + self.at.batch / self.per_epoch
@@ -174,7 +189,7 @@ class Trainer:
         if self.limit is not None:
             return step / self.limit
         assert self.settings.minutes is not None
-        return (self.at.seconds + time.perf_counter() - self.started) / (60 * self.settings.minutes)
+        return (self.at.seconds + self.told.seconds / self.group.size) / (60 * self.settings.minutes)
 
     def _spent(self) -> bool:
         return self._share(self.step) >= 1
@@ -194,8 +209,7 @@ class Trainer:
         values = {"step": self.step, "epoch": self.at.epoch + 1, "lr": self.optimizer.param_groups[0]["lr"], **means}
         valid = None
         if validate:
-            with self.interruption.at_once():
-                found = self.validator.validate(self.average)
+            found = self._validate(self.average)
             self._judge(found)
             values |= self.validator.row(found)
             valid = self.validator.told(found)
@@ -205,6 +219,16 @@ class Trainer:
         speed = self.window.tokens / max(seconds, 1e-9)
         progress.show(self.step, self._share(self.step), loss if loss is not None else math.nan, valid, speed)
         self.window = Window(self.device)
+
+    def _validate(self, average: Average) -> Validation:
+        """What the weights in `average` are worth; of what a signal has broken off in any process, nothing is kept."""
+        seen = None
+        with suppress(Stopped), self.interruption.at_once():
+            seen = self.validator.look(average)
+        if sum(self.group.sum([self.interruption.asked])):
+            self.interruption.stop()
+        assert seen is not None
+        return self.validator.found(seen)
 
     def _judge(self, found: Validation) -> None:
         """Keep the weights if they are among the best; if they are not the best, see what that changes."""
@@ -242,7 +266,9 @@ class Trainer:
         self.saved = time.perf_counter()
         if self.checkpoints is None:
             return
-        self.checkpoints.save(self.step, state_of(self, self.at.seconds + self.saved - self.started))
+        state = state_of(self, self.at.seconds + self.saved - self.started)
+        if self.group.first:
+            self.checkpoints.save(self.step, state)
 
     def _leave(self, stopped: Stopped) -> NoReturn:
         """Write a checkpoint and end, as the signal asks."""
@@ -252,9 +278,15 @@ class Trainer:
         raise SystemExit(128 + stopped.number) from None
 
     def _resume(self) -> None:
-        """Go on from the last checkpoint, if there is one that the budget has not passed."""
+        """Go on from the last checkpoint of any host, if there is one that the budget has not passed; else begin."""
         self.started = time.perf_counter()
-        state = self.checkpoints.load(self.device) if self.checkpoints else None
+        network, group = self.task.network, self.group
+        put_weights(network, group.broadcast(weights_of(network)))
+        if group.rank:
+            seed_process(self.seed, group.rank, 0)
+        found = self.checkpoints.load(self.device) if self.checkpoints and group.first else None
+        steps = group.gather(found["position"]["step"] if found else -1)
+        state = group.broadcast(found, steps.index(max(steps)))
         if state is None:
             return
         step = state["position"]["step"]

@@ -28,11 +28,6 @@ def make_optimizer(network: nn.Module, settings: TrainSettings) -> torch.optim.O
             return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, fused=True)
 
 
-def scale_gradients(network: nn.Module, factor: float) -> None:
-    """Multiply every gradient by `factor`."""
-    torch._foreach_mul_([p.grad for p in network.parameters() if p.grad is not None], factor)
-
-
 class Average:
     """The running mean of a network's weights over the updates since it began. Polyak and Juditsky (1992)."""
 

@@ -20,6 +20,7 @@ from unroll.training.decoded import DecodedScore
 from unroll.training.estimation import Estimable, Estimation
 from unroll.training.identity import Identity
 from unroll.training.loop import Trainer
+from unroll.training.parallel import Group
 from unroll.training.ranking import Best
 from unroll.training.start import start
 from unroll.training.validation import Score
@@ -37,13 +38,16 @@ def train_run(
     results: Path,
     checkpoints: Path,
     store: str | None = None,
+    group: Group | None = None,
 ) -> None:
     """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
 
     `init` is the bundle of the run that it starts from, `code` are the files that the run's fingerprint covers, and
-    below `checkpoints` lies what an interrupted training goes on from, with copies below the address `store`. Raises
-    `UserError` if the data has other fields than the kind reads, `store` is no address, or training breaks down.
+    below `checkpoints` lies what an interrupted training goes on from, with copies below the address `store`. The
+    processes of `group` train together. Raises `UserError` if the data has other fields than the kind reads, `store` is
+    no address, hosts have another run, or training breaks down.
     """
+    group = group or Group()
     torch.manual_seed(run.seed)
     if getattr(run.train, "sampling", None) is not None:
         data = SampledDataset(data, vocabularies, run.train.sampling)
@@ -54,20 +58,25 @@ def train_run(
     known = data.manifest["sha256"], _hash(code), source
     identity = Identity.of(name, run, *known, budget=True)
     resumable = Identity.of(name, run, *known, budget=not getattr(run.train, "open_ended", False))
-    saved = checkpoints_of(name, resumable.fingerprint, checkpoints, store)
-    with saved.held(resumable, identity.fingerprint):
+    if len({*group.gather(identity.fingerprint)}) > 1:
+        raise UserError(
+            f"runs.{name}: hosts that train together need the same settings, data and code, and these differ"
+        )
+    saved = checkpoints_of(name, resumable.fingerprint, checkpoints, store if group.rank == 0 else None)
+    with saved.held(resumable, identity.fingerprint, group):
         tell_unused(checkpoints, resumable, saved)
         trainer: Trainer | Estimation
         if isinstance(task, Estimable):
             trainer = Estimation(name, task)
         else:
             score = _score(run.train, task, data, vocabularies)
-            trainer = Trainer(name, task, run.train, run.seed, device, saved, score)
+            trainer = Trainer(name, task, run.train, run.seed, device, saved, score, group)
         best = trainer.fit()
         if not best.weights:
             raise UserError(f"runs.{name}.train: no validation loss was a number; a lower lr or a clip may help")
-        write_bundle(model, _info(run, identity, data, best, trainer), best.weights, vocabularies)
-        trainer.history.write(results)
+        if group.first:
+            write_bundle(model, _info(run, identity, data, best, trainer), best.weights, vocabularies)
+            trainer.history.write(results)
 
 
 def _info(

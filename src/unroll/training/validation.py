@@ -1,12 +1,15 @@
 """Validation: the loss on the validation split and, where it is asked for, a score of decoded text."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 
+from unroll.text.batches import Part
 from unroll.training.optim import Average
+from unroll.training.parallel import Group
 from unroll.training.task import Task
 
 
@@ -15,8 +18,11 @@ class Score(Protocol):
 
     name: str
 
-    def __call__(self) -> float:
-        """Of the network as it is, larger is better; may leave it in evaluation mode."""
+    def decode(self, part: Part) -> list[str]:
+        """What the network as it is makes of the sources of `part`; may leave it in evaluation mode."""
+
+    def of(self, parts: Sequence[Sequence[str]]) -> float:
+        """What all that was decoded is worth, larger is better; each part's by itself."""
 
 
 @dataclass
@@ -36,27 +42,48 @@ class Validation:
         return 0.0 if self.score is None else -self.score, self.loss
 
 
-class Validator:
-    """Validates the network of `task`, always the same way."""
+class Seen(NamedTuple):
+    """What one process saw of the validation split: a summed loss and its tokens, and decoded texts."""
 
-    def __init__(self, task: Task, score: Score | None, device: torch.device) -> None:
-        self.task, self.score, self.device = task, score, device
+    nats: float
+    tokens: int
+    decoded: list[str]
+
+
+class Validator:
+    """Validates the network of `task`, always the same way; each process of `group` its part."""
+
+    def __init__(self, task: Task, score: Score | None, device: torch.device, group: Group) -> None:
+        self.task, self.score, self.device, self.group = task, score, device, group
         self.more = [f"valid_{score.name}"] if score else []
         """Columns of `history.csv` beside `valid_loss`."""
 
     def validate(self, average: Average) -> Validation:
         """What the weights in `average` are worth, the present ones if there is none."""
+        return self.found(self.look(average))
+
+    def look(self, average: Average) -> Seen:
+        """This process's part of it, without a word to the others."""
         nats = torch.zeros((), dtype=torch.float64, device=self.device)
-        count, carry = 0, None
+        tokens, carry = 0, None
+        decoded: list[str] = []
         self.task.network.eval()
         with torch.inference_mode(), average.in_place():
             for batch in self.task.valid_batches():
+                if batch is None:  # other processes have all of it
+                    continue
                 loss, carry = self.task.loss(batch, carry)
                 nats += loss.nats
-                count += loss.tokens
-            score = self.score() if self.score else None
+                tokens += loss.tokens
+            if self.score:
+                decoded = self.score.decode(self.group.part)
         self.task.network.train()
-        return Validation(nats.item() / count, score)
+        return Seen(nats.item(), tokens, decoded)
+
+    def found(self, seen: Seen) -> Validation:
+        """What all processes have seen together."""
+        nats, tokens = self.group.sum([seen.nats, seen.tokens])
+        return Validation(nats / tokens, self.score.of(self.group.gather(seen.decoded)) if self.score else None)
 
     def row(self, found: Validation) -> dict[str, float | None]:
         """The cells of `history.csv`."""

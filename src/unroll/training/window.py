@@ -1,7 +1,6 @@
 """What training has seen since the last row of its history."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,11 +23,10 @@ class Window:
         self.clipped = torch.zeros((), dtype=torch.float64, device=self.device)
         self.tokens = self.updates = 0
 
-    def add(self, losses: Sequence[Loss], norm: Tensor, clip: float | None) -> None:
-        """Count one update, on `losses`."""
-        for loss in losses:
-            self.loss += loss.nats
-            self.tokens += loss.tokens
+    def add(self, loss: Loss, norm: Tensor, clip: float | None) -> None:
+        """Count one update."""
+        self.loss += loss.nats
+        self.tokens += loss.tokens
         self.norm += norm
         if clip is not None:
             self.clipped += norm > clip

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from unroll.kinds.captioner.network import Captioner
 from unroll.kinds.captioner.settings import CaptionerBatches, CaptionerSettings
 from unroll.nn.losses import Loss
-from unroll.text.batches import Batch, make_batch
+from unroll.text.batches import WHOLE, Batch, dealt, make_batch
 from unroll.text.encoded import EncodedDataset, EncodedSplit
 
 VALID_IMAGES = 64
@@ -37,6 +37,7 @@ class Task:
         self.data = data
         self.device = device
         self.progress = 0.0
+        self.part = WHOLE
         size = data.manifest["fields"]["target"]["size"]
         self.network = Captioner(model, data.manifest["images"], size).to(device)
 
@@ -45,21 +46,26 @@ class Task:
         assert self.data.train.images is not None
         return math.ceil(len(self.data.train.images.arrays) / self.settings.batch_size)
 
-    def batches(self, order: np.random.Generator) -> Iterator[CaptionBatch]:
+    def batches(self, order: np.random.Generator) -> Iterator[CaptionBatch | None]:
         """One epoch: every image once, with all its captions, in a new order."""
         yield from self._batches(self.data.epoch(order), self.settings.batch_size, order)
 
-    def valid_batches(self) -> Iterator[CaptionBatch]:
+    def valid_batches(self) -> Iterator[CaptionBatch | None]:
         """The validation split in a fixed order."""
         yield from self._batches(self.data.valid, VALID_IMAGES, None)
 
-    def _batches(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[CaptionBatch]:
+    def _batches(
+        self, split: EncodedSplit, size: int, order: np.random.Generator | None
+    ) -> Iterator[CaptionBatch | None]:
         assert split.images is not None
         count = len(split.images.arrays)
         images = np.arange(count) if order is None else order.permutation(count)
         starts = np.searchsorted(split.images.of_row, np.arange(count + 1))
+        tokens = np.diff(np.insert(np.cumsum(split.fields["target"].lengths), 0, 0)[starts])
         for first in range(0, count, size):
-            yield self._batch(split, images[first : first + size], starts)
+            some = images[first : first + size]
+            mine = dealt(some, tokens[some], self.part)
+            yield self._batch(split, mine, starts) if len(mine) else None
 
     def _batch(self, split: EncodedSplit, images: NDArray[np.int64], starts: NDArray[np.int64]) -> CaptionBatch:
         assert split.images is not None

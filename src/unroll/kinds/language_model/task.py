@@ -3,10 +3,12 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from unroll.kinds.language_model.network import LanguageModel, Reading
@@ -14,7 +16,7 @@ from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageM
 from unroll.kinds.language_model.spelling import Spelled, spelled_tokens
 from unroll.nn.losses import Loss, cross_entropy
 from unroll.nn.recurrent import StackState
-from unroll.text.batches import Segment, make_batch, row_batches, stream_segments
+from unroll.text.batches import WHOLE, Segment, dealt, make_batch, row_batches, stream_segments
 from unroll.text.encoded import EncodedDataset, EncodedSplit
 from unroll.text.specials import EOS, PAD
 
@@ -49,6 +51,7 @@ class Task:
         self.data = data
         self.device = device
         self.progress = 0.0
+        self.part = WHOLE
         field = data.manifest["fields"]["text"]
         self.network = LanguageModel(model, field["size"], field.get("characters", 0)).to(device)
 
@@ -61,7 +64,7 @@ class Task:
         width = math.ceil(tokens / min(self.settings.batch_size, tokens))
         return math.ceil(width / self.settings.bptt)
 
-    def batches(self, order: np.random.Generator) -> Iterator[Piece]:
+    def batches(self, order: np.random.Generator) -> Iterator[Piece | None]:
         """One epoch: the stream from its start, or all texts in a new order."""
         train = self.data.epoch(order)
         if self.settings.context == "stream":
@@ -69,14 +72,17 @@ class Task:
             pieces = None if self.settings.sampling is None else self.epoch_steps()
             yield from self._stream(train, self.settings.batch_size, self.settings.bptt, pieces)
         else:
-            yield from self._texts(train, self.settings.batch_size, order)
+            lengths = train.fields["text"].lengths
+            for rows in row_batches(train, self.settings.batch_size, order):
+                yield self._texts(train, dealt(rows, lengths[rows], self.part))
 
-    def valid_batches(self) -> Iterator[Piece]:
+    def valid_batches(self) -> Iterator[Piece | None]:
         """The validation split in a fixed order."""
         if self.settings.context == "stream":
             yield from self._stream(self.data.valid, VALID_LANES, VALID_STEPS)
         else:
-            yield from self._texts(self.data.valid, VALID_ROWS, None)
+            for rows in islice(row_batches(self.data.valid, VALID_ROWS), self.part.number, None, self.part.of):
+                yield self._texts(self.data.valid, rows)
 
     def loss(self, piece: Piece, carry: StackState | None) -> tuple[Loss, StackState | None]:
         """The loss of one piece and the state that the next one starts from (truncated backpropagation)."""
@@ -114,18 +120,19 @@ class Task:
             squares_BT, changes_BT = squares_BT * mask_BT, changes_BT * mask_BT[:, 1:]
         return self.settings.activation_penalty * squares_BT.sum() + self.settings.change_penalty * changes_BT.sum()
 
-    def _stream(self, split: EncodedSplit, lanes: int, steps: int, pieces: int | None = None) -> Iterator[Piece]:
-        for segment in stream_segments(split.fields["text"].ids, lanes, steps, pieces):
-            yield self._piece(segment, None)
+    def _stream(self, split: EncodedSplit, lanes: int, steps: int, pieces: int | None = None) -> Iterator[Piece | None]:
+        for segment in stream_segments(split.fields["text"].ids, lanes, steps, pieces, self.part):
+            yield self._piece(segment, None) if len(segment.inputs) else None
 
-    def _texts(self, split: EncodedSplit, size: int, order: np.random.Generator | None) -> Iterator[Piece]:
-        for rows in row_batches(split, size, order):
-            batch = make_batch(split, rows)
-            targets = batch.ids["text"]
-            inputs = torch.cat([torch.full_like(targets[:, :1], EOS), targets[:, :-1]], dim=1)
-            inputs = inputs.masked_fill(~batch.mask("text"), PAD)
-            lengths = batch.lengths["text"] if self.settings.padding == "pack" else None
-            yield self._piece(Segment(inputs, targets, batch.mask("text")), lengths)
+    def _texts(self, split: EncodedSplit, rows: NDArray[np.int64]) -> Piece | None:
+        if not len(rows):
+            return None
+        batch = make_batch(split, rows)
+        targets = batch.ids["text"]
+        inputs = torch.cat([torch.full_like(targets[:, :1], EOS), targets[:, :-1]], dim=1)
+        inputs = inputs.masked_fill(~batch.mask("text"), PAD)
+        lengths = batch.lengths["text"] if self.settings.padding == "pack" else None
+        return self._piece(Segment(inputs, targets, batch.mask("text")), lengths)
 
     def _piece(self, segment: Segment, lengths_B: Tensor | None) -> Piece:
         spelled = None

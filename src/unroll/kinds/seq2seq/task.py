@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.predictor import PairPredictor
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqBatches, Seq2SeqSettings
 from unroll.nn.losses import Loss
-from unroll.text.batches import Batch, TokenBatches, make_batch, row_batches
+from unroll.text.batches import WHOLE, Batch, TokenBatches, dealt, make_batch, row_batches
 from unroll.text.encoded import EncodedDataset, EncodedSplit
 from unroll.text.vocabulary import Vocabulary
 
@@ -30,6 +31,7 @@ class Task:
         self.data = data
         self.device = device
         self.progress = 0.0
+        self.part = WHOLE
         self.token_batches = None if batches.batch_tokens is None else TokenBatches(data.train, batches.batch_tokens)
         source, target = (data.manifest["fields"][name] for name in self.fields)
         shared = source["vocabulary"] == target["vocabulary"]
@@ -43,11 +45,13 @@ class Task:
         assert self.settings.batch_size is not None
         return math.ceil(len(self.data.train) / self.settings.batch_size)
 
-    def batches(self, order: np.random.Generator) -> Iterator[Batch]:
+    def batches(self, order: np.random.Generator) -> Iterator[Batch | None]:
         """One epoch: every pair once, pairs of similar length together, in a new order."""
         train = self.data.epoch(order)
+        tokens = np.sum([field.lengths for field in train.fields.values()], axis=0)
         for rows in self._rows(train, order):
-            yield make_batch(train, rows).to(self.device)
+            mine = dealt(rows, tokens[rows], self.part)
+            yield make_batch(train, mine).to(self.device) if len(mine) else None
 
     def _rows(self, train: EncodedSplit, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:
         if self.token_batches is not None:
@@ -57,7 +61,7 @@ class Task:
 
     def valid_batches(self) -> Iterator[Batch]:
         """The validation split in a fixed order."""
-        for rows in row_batches(self.data.valid, VALID_ROWS):
+        for rows in islice(row_batches(self.data.valid, VALID_ROWS), self.part.number, None, self.part.of):
             yield make_batch(self.data.valid, rows).to(self.device)
 
     def decode(self, sources: Sequence[str], vocabularies: Mapping[str, Vocabulary]) -> list[str]:
