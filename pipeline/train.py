@@ -26,13 +26,15 @@ def train(
     from unroll.nn.device import prepare
 
     device = prepare(settings.compute)
+    from unroll.engine import engine_of
     from unroll.text.encoded import EncodedDataset
     from unroll.training.run import train_run
 
     chosen = params.entry("runs", settings.runs, run)
     code = kind_dependencies(Path(__file__), chosen.model.kind)
     encoded = EncodedDataset.open(data)
-    train_run(run, chosen, encoded, vocab, init, sorted(code), device, model, results, checkpoints)
+    engine = engine_of(settings.compute)
+    train_run(run, chosen, encoded, vocab, init, sorted(code), device, model, results, checkpoints, engine)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from unroll.engine import EngineSettings
 from unroll.errors import UserError
-from unroll.settings import Settings
 
 if TYPE_CHECKING:
     import torch
@@ -18,13 +18,23 @@ FLOAT32_ERROR = 1e-5
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 
-class ComputeSettings(Settings):
+class ComputeSettings(EngineSettings):
     """Where it runs: no stage depends on it, so changing it never trains again."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes the GPU if there is one."""
     threads: int = Field(default=1, ge=1, le=1_024)
     """CPU threads of one stage; the same number gives the same bits."""
+
+    @property
+    def cpus(self) -> int:
+        """CPU cores that a run keeps busy."""
+        return self.threads
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a run asks a cluster for."""
+        return int(self.device == "cuda")
 
 
 def prepare(settings: ComputeSettings) -> "torch.device":

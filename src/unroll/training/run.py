@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import sha256
 from unroll.kinds import load_task
@@ -35,12 +36,13 @@ def train_run(
     model: Path,
     results: Path,
     checkpoints: Path,
+    engine: Engine = LOCAL,
 ) -> None:
     """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
 
     `init` is the bundle of the run that it starts from, `code` are the files that the run's fingerprint covers, and
-    below `checkpoints` lies what an interrupted training goes on from. Raises `UserError` if the data has other fields
-    than the kind reads, or training breaks down.
+    below `checkpoints` lies what an interrupted training goes on from. `engine` counts n-grams. Raises `UserError` if
+    the data has other fields than the kind reads, or training breaks down.
     """
     torch.manual_seed(run.seed)
     if getattr(run.train, "sampling", None) is not None:
@@ -57,7 +59,7 @@ def train_run(
         tell_unused(checkpoints, resumable, saved)
         trainer: Trainer | Estimation
         if isinstance(task, Estimable):
-            trainer = Estimation(name, task)
+            trainer = Estimation(name, task, engine)
         else:
             score = _score(run.train, task, data, vocabularies)
             trainer = Trainer(name, task, run.train, run.seed, device, saved, score)

@@ -1,0 +1,71 @@
+"""Who does work that falls into shards: this process, or the machines of a Ray cluster. The result is the same.
+
+A shard's function gives the same for the same shard wherever it runs, and what it gives is put together in the order of
+the shards by the process that asked.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import AfterValidator
+
+from unroll.settings import Settings, rule
+
+S = TypeVar("S")
+R = TypeVar("R")
+
+
+class Engine(Protocol):
+    """Does work on shards."""
+
+    def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
+        """`function` of each shard, in order; both can be pickled, and so can what it returns."""
+
+
+class Local:
+    """One shard after the other, in this process."""
+
+    def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
+        """`function` of each shard, in order."""
+        return map(function, shards)
+
+
+LOCAL = Local()
+OVERRIDE = "UNROLL_ENGINE"
+"""`local` in the environment: what runs on a cluster already works on its shards itself."""
+
+
+def _address(text: str) -> str:
+    found = re.fullmatch(r"[A-Za-z0-9.-]+:([0-9]{1,5})", text)
+    if not found or not 0 < int(found[1]) < 1 << 16:
+        raise ValueError(f"should be HOST:PORT, as `ray start --head` names it, found {text!r:.70}")
+    return text
+
+
+class EngineSettings(Settings):
+    """The part of `compute` that says who works on shards."""
+
+    engine: Literal["local", "ray"] = "local"
+    """Who counts vocabularies and n-grams, encodes, and decodes test parts: this machine, or those of a Ray cluster
+    (docs/scale.md); the result is the same."""
+    address: Annotated[str, AfterValidator(_address)] | None = None
+    """HOST:PORT of the Ray cluster's head, for `engine: ray` and for `unroll repro --jobs ray`."""
+
+    @rule
+    def _ray_has_an_address(self) -> Iterator[str]:
+        if self.engine == "ray" and self.address is None:
+            yield "`engine: ray` needs `address`: HOST:PORT, as `ray start --head` names it"
+
+
+def engine_of(settings: EngineSettings, setup: Callable[[], Any] | None = None, cpus: int = 1, gpus: int = 0) -> Engine:
+    """The engine that `settings` ask for; a cluster is looked for when it gets its first shards.
+
+    There `setup` is called once in each process before it works, and a shard takes so many CPUs and GPUs.
+    """
+    if settings.address is None or os.environ.get(OVERRIDE, settings.engine) == "local":
+        return LOCAL
+    from unroll.cluster import RayEngine
+
+    return RayEngine(settings.address, setup, cpus, gpus)
