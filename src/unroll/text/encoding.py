@@ -7,7 +7,6 @@ counted.
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +21,7 @@ from unroll.checksums import sums_of, verify, write_sums
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
+from unroll.text.chunks import batches
 from unroll.text.corpus import SPLITS, read_texts
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
@@ -33,7 +33,6 @@ from unroll.text.vocabulary import Vocabulary, load_vocabularies, vocabulary_ste
 
 REPORT = "report.json"
 WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
-BATCH_ROWS = 1_024
 
 
 def encode_dataset(name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path) -> None:
@@ -120,12 +119,12 @@ def _encode_field(
     id_type = np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
     with ExitStack() as stack:
         files = _FieldFiles(stem, id_type, stack) if stem else None
-        while batch := list(islice(texts, BATCH_ROWS)):
-            ids, lengths = vocabulary.encode_many(batch)
-            kept = lengths + 1 if limit is None else np.minimum(lengths, limit) + 1
-            counts.add(batch, ids, lengths, kept)
+        for batch in batches(texts):
+            encoded = vocabulary.encode_counted(batch)
+            kept = encoded.lengths + 1 if limit is None else np.minimum(encoded.lengths, limit) + 1
+            counts.add(sum(map(len, batch)), encoded, kept)
             if files:
-                files.add(ids, lengths, kept)
+                files.add(encoded.ids, encoded.lengths, kept)
 
 
 def _write_spelled(vocabularies: dict[str, Vocabulary], folder: Path) -> None:

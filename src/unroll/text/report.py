@@ -1,14 +1,14 @@
 """What encoding finds out about a field: how much is known, how long texts are, what `max_length` cuts."""
 
-from collections import Counter
-from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.text.counting import SplitCounts
 from unroll.text.specials import SPECIALS, UNK
-from unroll.text.vocabulary import Vocabulary, printable
+from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
 
 SHOWN = 10  # most frequent unknown or spelled tokens
 
@@ -22,63 +22,59 @@ class FieldCounts:
     def __init__(self, vocabulary: Vocabulary, single: bool) -> None:
         self._where = "_with_context_text" if single else ""
         self._vocabulary = vocabulary
+        self._known = len(vocabulary)
         self._spells = vocabulary.unit == "hybrid"
-        self._seen = np.zeros(len(vocabulary), dtype=np.int64)
+        self._seen = np.zeros(self._known, dtype=np.int64)  # by id, open ones too
         self._lengths = np.zeros(1, dtype=np.int64)  # rows by the binary digits of their length
-        self._unknown: Counter[str] = Counter()
-        self._spelled: Counter[int] = Counter()  # by open id
+        self._unknown = SplitCounts(vocabulary.unknown_tokens)
         self.rows = self._characters = self._cut_rows = self._cut_tokens = 0
 
-    def add(
-        self, texts: Sequence[str], ids: NDArray[np.int64], lengths: NDArray[np.int64], kept: NDArray[np.int64]
-    ) -> None:
-        """Take N texts: their ids, how many each has (N,), and how many of these and its EOS are kept (N,)."""
-        self.rows += len(texts)
-        self._characters += sum(map(len, texts))
-        open_ids = ids >= len(self._seen)
-        self._seen += np.bincount(ids[~open_ids], minlength=len(self._seen))
-        self._spelled.update(ids[open_ids].tolist())
-        digits = np.bincount(np.frexp(lengths)[1], minlength=len(self._lengths))
-        digits[: len(self._lengths)] += self._lengths
-        self._lengths = digits
-        cut = lengths + 1 - kept
+    def add(self, characters: int, encoded: EncodedTexts, kept: NDArray[np.int64]) -> None:
+        """Take N texts: how long they are together, their ids, and how many of each and its EOS are kept (N,)."""
+        self.rows += len(encoded.lengths)
+        self._characters += characters
+        self._seen = _sum(self._seen, np.bincount(encoded.ids))
+        self._lengths = _sum(self._lengths, np.bincount(np.frexp(encoded.lengths)[1]))
+        cut = encoded.lengths + 1 - kept
         self._cut_rows += int((cut > 0).sum())
         self._cut_tokens += int(cut.sum())
-        for row in np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK]):
-            self._unknown.update(self._vocabulary.unknown_tokens(texts[row]))
+        self._unknown.add(encoded.unknown.items())
 
     def manifest(self) -> dict[str, int]:
         """The figures of the manifest; tokens with EOS."""
         found = {
-            "tokens": int(self._seen.sum()) + self._spelled.total() + self.rows,
+            "tokens": int(self._seen.sum()) + self.rows,
             "unknown": int(self._seen[UNK]),
             f"cut_rows{self._where}": self._cut_rows,
             f"cut_tokens{self._where}": self._cut_tokens,
         }
-        return found | {"spelled": self._spelled.total()} if self._spells else found
+        return found | {"spelled": int(self._seen[self._known :].sum())} if self._spells else found
 
     def report(self) -> dict[str, Any]:
         """The figures of the report."""
-        spelled = self._spelled.total()
-        tokens, unknown = int(self._seen.sum()) + spelled, int(self._seen[UNK])
-        known_types = int((self._seen[len(SPECIALS) :] > 0).sum())
+        unknown_tokens = self._unknown.tokens
+        tokens, unknown = int(self._seen.sum()), int(self._seen[UNK])
+        types = int((self._seen[len(SPECIALS) :] > 0).sum())
+        known_types = int((self._seen[len(SPECIALS) : self._known] > 0).sum())
         found = {
             "rows": self.rows,
             "characters": self._characters,
             "tokens": tokens,
             "characters_per_token": _share(self._characters, tokens),
             "oov_rate": _share(unknown, tokens),
-            "coverage": _share(known_types, known_types + len(self._unknown) + len(self._spelled)),
-            "vocabulary_used": _share(known_types, len(self._seen) - len(SPECIALS)),
+            "coverage": _share(known_types, types + len(unknown_tokens)),
+            "vocabulary_used": _share(known_types, self._known - len(SPECIALS)),
             f"cut_rows{self._where}": self._cut_rows,
             f"cut_rows_share{self._where}": _share(self._cut_rows, self.rows),
             f"cut_tokens{self._where}": self._cut_tokens,
             f"cut_tokens_share{self._where}": _share(self._cut_tokens, tokens + self.rows),
-            "frequent_unknown": [[printable(token), count] for token, count in _most(self._unknown)],
+            "frequent_unknown": [[printable(token), n] for token, n in islice(unknown_tokens.ranked(), SHOWN)],
         }
         if self._spells:
-            named = Counter({self._vocabulary.tokens([n])[0]: count for n, count in self._spelled.items()})
-            found |= {"spelled": _share(spelled, tokens), "frequent_spelled": list(map(list, _most(named)))}
+            spelled = self._seen[self._known :]
+            named = {self._vocabulary.tokens([self._known + n])[0]: int(spelled[n]) for n in np.flatnonzero(spelled)}
+            frequent = sorted(named.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
+            found |= {"spelled": _share(int(spelled.sum()), tokens), "frequent_spelled": list(map(list, frequent))}
         return found
 
     def histogram(self) -> dict[str, list[int]]:
@@ -89,8 +85,12 @@ class FieldCounts:
         }
 
 
-def _most(counts: Counter[str]) -> list[tuple[str, int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
+def _sum(counts: NDArray[np.int64], more: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The sum of two arrays, of which one may be longer."""
+    short, long = (counts, more) if len(counts) < len(more) else (more, counts)
+    total = long.copy()
+    total[: len(short)] += short
+    return total
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -28,15 +28,17 @@ class Tokenizer:
 
     def __init__(self, name: TokenizerName, lowercase: bool) -> None:
         self._parts = _words if name == "joiner" else None
-        self._lowercase = lowercase
+        self.lowercase = lowercase
         self.invertible = not lowercase
 
     def chunks(self, text: str) -> list[str]:
         """The stretches of `text` that are split one by one; there are few distinct ones, so results can be kept."""
-        return _CHUNKS(text.lower() if self._lowercase else text)
+        return _CHUNKS(text.lower() if self.lowercase else text)
 
     def tokens(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""
+        if chunk.isalnum():
+            return [chunk]
         if chunk.isspace():
             return [run.group() for run in _RUNS.finditer(chunk)]
         return _joined(self._parts(chunk)) if self._parts else [_escape(chunk)]

@@ -1,9 +1,10 @@
 """Vocabularies: what every unit offers, and how they are built, kept and found again."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from unroll.progress import followed
 from unroll.settings import Settings, rule
 from unroll.stored import read_stored
 from unroll.text.corpus import read_texts
-from unroll.text.specials import SPECIALS
+from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import JOINER
 
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
 
 INDEX = "vocabularies.json"
 CODE_POINTS = 0x110000
+
+
+class EncodedTexts(NamedTuple):
+    """N texts, T ids."""
+
+    ids: NDArray[np.int64]
+    """Of all texts, one after the other (T,)."""
+    lengths: NDArray[np.int64]
+    """How many each text has (N,)."""
+    unknown: Mapping[str, int]
+    """Stretches of the texts that have all unknown tokens, each with how often it occurs."""
 
 
 class Vocabulary(ABC):
@@ -51,6 +63,12 @@ class Vocabulary(ABC):
         rows = [self.encode(text) for text in texts]
         flat = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int64)
         return flat, np.array([len(row) for row in rows], dtype=np.int64)
+
+    def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
+        """As `encode_many`, and what is unknown of the texts."""
+        ids, lengths = self.encode_many(texts)
+        rows = np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK])
+        return EncodedTexts(ids, lengths, Counter(texts[row] for row in rows))
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:

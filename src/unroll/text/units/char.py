@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from unroll.files import write_json
 from unroll.settings import Count, Settings, rule
 from unroll.stored import read_stored
+from unroll.text.chunks import batches
+from unroll.text.counting import CharacterCounts
 from unroll.text.specials import SPECIALS, UNK
-from unroll.text.vocabulary import CODE_POINTS, StoredTokens, Vocabulary, by_count, printable
+from unroll.text.vocabulary import CODE_POINTS, EncodedTexts, StoredTokens, Vocabulary, by_count, printable
 
 
 class CharSettings(Settings):
@@ -54,10 +56,10 @@ class CharVocabulary(Vocabulary):
     @classmethod
     def build(cls, texts: Iterable[str], settings: CharSettings) -> Self:
         """The characters that `texts` have at least `min_count` times."""
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text)
-        return cls([c for c in by_count(counts) if counts[c] >= settings.min_count])
+        counts = CharacterCounts()
+        for batch in batches(texts):
+            counts.add(batch)
+        return cls(by_count(counts.at_least(settings.min_count)))
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:
@@ -76,6 +78,11 @@ class CharVocabulary(Vocabulary):
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         return self.encode("".join(texts)), np.array([len(text) for text in texts], dtype=np.int64)
+
+    def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
+        ids, lengths = self.encode_many(texts)
+        text = "".join(texts)
+        return EncodedTexts(ids, lengths, Counter(text[n] for n in np.flatnonzero(ids == UNK)))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)

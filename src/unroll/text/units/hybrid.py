@@ -7,8 +7,8 @@ characters. Tokens are those of the joiner tokenizer, and every text comes back 
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -19,10 +19,11 @@ from pydantic import Field
 from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
+from unroll.text.counting import CharacterCounts, TokenCounts
 from unroll.text.specials import UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
 from unroll.text.units.char import CharVocabulary
-from unroll.text.units.tokens import TokenVocabulary, count_characters, count_tokens
+from unroll.text.units.tokens import TokenVocabulary, count_tokens
 from unroll.text.vocabulary import CODE_POINTS, StoredTokens, by_count
 
 LONGEST = 64  # characters of a token; what is longer is cut, since a model spells a token in one go
@@ -65,14 +66,11 @@ class HybridVocabulary(TokenVocabulary):
     @classmethod
     def build(cls, texts: Iterable[str], settings: HybridSettings) -> Self:
         """The `max_words` most frequent words among those seen `min_count` times, and the characters of `texts`."""
-        seen: Counter[str] = Counter()
-        counts: Counter[str] = Counter()
-        for token, count in count_tokens(count_characters(texts, seen), Tokenizer("joiner", lowercase=False)).items():
-            for piece in pieces(token):
-                counts[piece] += count
-        words = [word for word in by_count(counts)[: settings.max_words] if counts[word] >= settings.min_count]
-        characters = {c: n for c, n in seen.items() if n >= settings.min_char_count}
-        return cls(words, by_count(characters | {c: seen[c] for c in _ALWAYS}))
+        seen, counts = CharacterCounts(), TokenCounts()
+        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
+        counts.add((piece, count) for token, count in tokens for piece in pieces(token))
+        words = [word for word, n in islice(counts.ranked(), settings.max_words) if n >= settings.min_count]
+        return cls(words, by_count(seen.at_least(settings.min_char_count) | {c: seen[c] for c in _ALWAYS}))
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:

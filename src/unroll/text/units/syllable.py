@@ -10,7 +10,8 @@ elsewhere: the text comes back all the same, from other ids.
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
@@ -21,9 +22,10 @@ from unroll.files import write_json
 from unroll.mistakes import did_you_mean
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
+from unroll.text.counting import CharacterCounts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
-from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_characters, count_tokens
+from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_tokens
 from unroll.text.vocabulary import CODE_POINTS, StoredTokens, by_count
 
 LONGEST_WORD = 1_000  # characters; what is longer is no word of any dictionary and has no syllables
@@ -84,13 +86,14 @@ class SyllableVocabulary(TokenVocabulary):
     @classmethod
     def build(cls, texts: Iterable[str], settings: SyllableSettings) -> Self:
         """Read `texts` once; a word or syllable with an unknown character is never kept."""
-        seen: Counter[str] = Counter()
-        counts = count_tokens(count_characters(texts, seen), Tokenizer("joiner", lowercase=False))
-        known = {c for c, count in seen.items() if count >= settings.min_count} | _ALWAYS
-        words = [token for token in by_count(counts) if known.issuperset(token)][: settings.max_words]
+        seen = CharacterCounts()
+        counts = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
+        known = seen.at_least(settings.min_count).keys() | _ALWAYS
+        spellable = (token for token, _ in counts.ranked() if known.issuperset(token))
+        words = dict.fromkeys(islice(spellable, settings.max_words))
         whole = [_written(word) for word in words]
         spelled = [_written(c, joint) for joint in (_JOINT, "") for c in by_count({c: seen[c] for c in known})]
-        rest = {token: counts[token] for token in counts.keys() - words}
+        rest = ((token, count) for token, count in counts if token not in words)
         syllables = _count_syllables(rest, pyphen.Pyphen(lang=settings.language), known)
         others = syllables.keys() - {*whole, *spelled}
         ranked = by_count({piece: syllables[piece] for piece in others})
@@ -144,10 +147,10 @@ class SyllableVocabulary(TokenVocabulary):
         return len(self.unknown_tokens(text)) * math.log(2 * (CODE_POINTS - len(self._inside)))
 
 
-def _count_syllables(words: Mapping[str, int], hyphenation: pyphen.Pyphen, known: set[str]) -> Counter[str]:
+def _count_syllables(words: Iterable[tuple[str, int]], hyphenation: pyphen.Pyphen, known: set[str]) -> Counter[str]:
     """How often each syllable, as it is written, occurs in `words`, those with unknown characters left out."""
     syllables: Counter[str] = Counter()
-    for word, count in words.items():
+    for word, count in words:
         for syllable, joint in _syllables(word, hyphenation):
             if known.issuperset(syllable):
                 syllables[_written(syllable, joint)] += count

@@ -2,15 +2,17 @@
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.text.chunks import Chunks, batches, cut
+from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
-from unroll.text.vocabulary import Vocabulary, printable
+from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
 
 KEPT_CHUNKS = 500_000  # distinct chunks remembered
 KEPT_CHARACTERS = 1_000  # longer chunks are not: they hardly come again
@@ -41,13 +43,24 @@ class TokenVocabulary(Vocabulary):
         return np.array(self._encode(text), dtype=np.int64)
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        flat: list[int] = []
-        lengths = []
-        for text in texts:
-            ids = self._encode(text)
-            flat += ids
-            lengths.append(len(ids))
-        return np.array(flat, dtype=np.int64), np.array(lengths, dtype=np.int64)
+        ids, lengths, _ = self.encode_counted(texts)
+        return ids, lengths
+
+    def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
+        chunks = _cut(texts, self._tokenizer)
+        rows = [self._chunk_ids[chunk] for chunk in chunks.kinds]
+        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+        flat = np.fromiter(chain.from_iterable(rows), np.int64, int(sizes.sum()))
+        each = sizes[chunks.numbers]
+        reach = np.append(0, np.cumsum(each))
+        # From a place among the ids of all chunks of the texts to that of the same id in `flat`.
+        shift = (np.cumsum(sizes) - sizes)[chunks.numbers] - reach[:-1]
+        ids = flat[np.repeat(shift, each) + np.arange(reach[-1])]
+        unknown: Counter[str] = Counter()
+        for chunk, row, count in zip(chunks.kinds, rows, chunks.counts(), strict=True):
+            if UNK in row:
+                unknown[chunk] += count
+        return EncodedTexts(ids, np.diff(reach[chunks.ends], prepend=0), unknown)
 
     def decode(self, ids: Iterable[int]) -> str:
         return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
@@ -73,27 +86,17 @@ class _Remembered(dict[str, tuple[int, ...]]):
         return ids
 
 
-def count_tokens(texts: Iterable[str], tokenizer: Tokenizer) -> Counter[str]:
-    """How often each token occurs. Chunks are counted first, so that each distinct one is split but once."""
-    tokens: Counter[str] = Counter()
-    chunks: Counter[str] = Counter()
-
-    def split_chunks() -> None:
-        for chunk, count in chunks.items():
-            for token in tokenizer.tokens(chunk):
-                tokens[token] += count
-        chunks.clear()
-
-    for text in texts:
-        chunks.update(tokenizer.chunks(text))
-        if len(chunks) > KEPT_CHUNKS:
-            split_chunks()
-    split_chunks()
-    return tokens
+def count_tokens(texts: Iterable[str], tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
+    """How often each token occurs, and into `characters` how often each character does."""
+    counts = SplitCounts(tokenizer.tokens)
+    for batch in batches(texts):
+        if characters:
+            characters.add(batch)
+        chunks = _cut(batch, tokenizer)
+        counts.add(zip(chunks.kinds, chunks.counts(), strict=True))
+    return counts.tokens
 
 
-def count_characters(texts: Iterable[str], counts: Counter[str]) -> Iterator[str]:
-    """The same texts, each counted into `counts` as it passes."""
-    for text in texts:
-        counts.update(text)
-        yield text
+def _cut(texts: Sequence[str], tokenizer: Tokenizer) -> Chunks:
+    """The chunks of `texts` as `tokenizer` makes them."""
+    return cut([text.lower() for text in texts] if tokenizer.lowercase else texts)

@@ -1,12 +1,10 @@
 """The unit `word`: a closed vocabulary of whole words; what it lacks is spelled."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar, Literal, Self
-from zlib import crc32
 
 from unroll.files import write_json
 from unroll.settings import Count, Settings
@@ -15,7 +13,7 @@ from unroll.text.specials import SPECIALS, UNK
 from unroll.text.spelling import SpellingModel
 from unroll.text.tokenizer import Tokenizer, TokenizerName
 from unroll.text.units.tokens import TokenVocabulary, count_tokens
-from unroll.text.vocabulary import StoredTokens, by_count
+from unroll.text.vocabulary import StoredTokens
 
 SPELLING_WORDS = 20_000
 
@@ -64,9 +62,9 @@ class WordVocabulary(TokenVocabulary):
     def build(cls, texts: Iterable[str], settings: WordSettings) -> Self:
         """The `max_size` most frequent words of `texts` among those that occur at least `min_count` times."""
         counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase))
-        ranked = by_count(counts)
-        kept = [word for word in ranked[: settings.max_size] if counts[word] >= settings.min_count]
-        spelling_words = [] if settings.lowercase else _rarest(counts)  # nothing is charged that cannot be undone
+        kept = [word for word, count in islice(counts.ranked(), settings.max_size) if count >= settings.min_count]
+        # Words whose spelling is like that of unknown ones; nothing is charged that cannot be undone.
+        spelling_words = [] if settings.lowercase else counts.rarest(SPELLING_WORDS)
         return cls(kept, spelling_words, settings.tokenizer, settings.lowercase)
 
     @classmethod
@@ -108,8 +106,3 @@ class WordVocabulary(TokenVocabulary):
     def _spelling(self) -> SpellingModel:
         return SpellingModel(self._spelling_words, chain.from_iterable(self._ids))
 
-
-def _rarest(counts: Counter[str]) -> list[str]:
-    """Words whose spelling is like that of unknown ones: the rarest, among equals by a checksum, in sorted order."""
-    ranked = sorted(counts, key=lambda word: (counts[word], crc32(word.encode()), word))
-    return sorted(ranked[:SPELLING_WORDS])
