@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
+from unroll.engine import engine_of
 from unroll.text.encoded import EncodedDataset
 from unroll.text.encoding import encode_dataset
 
@@ -20,8 +21,9 @@ def encode(
     out: Annotated[Path, typer.Option(help="folder for the encoded dataset")],
 ) -> None:
     """Encode DATASET of params.yaml."""
-    settings = params.entry("datasets", params.load().datasets, dataset)
-    encode_dataset(dataset, raw, vocab, settings, out)
+    settings = params.load()
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    encode_dataset(dataset, raw, vocab, chosen, out, engine)
     for split, counts in EncodedDataset.open(out).manifest["splits"].items():
         told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")

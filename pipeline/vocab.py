@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
+from unroll.engine import engine_of
 from unroll.text.vocabulary import save_vocabularies
 
 app = typer.Typer(add_completion=False)
@@ -18,8 +19,9 @@ def vocab(
     out: Annotated[Path, typer.Option(help="folder for the vocabularies")],
 ) -> None:
     """Build the vocabularies of DATASET of params.yaml."""
-    settings = params.entry("datasets", params.load().datasets, dataset)
-    for field, vocabulary in save_vocabularies(raw, settings, out).items():
+    settings = params.load()
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    for field, vocabulary in save_vocabularies(raw, chosen, out, engine).items():
         typer.echo(f"{dataset}.{field}: {len(vocabulary):,} ids, unit {vocabulary.unit}")
 
 

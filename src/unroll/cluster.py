@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -86,19 +87,23 @@ class RayEngine:
     def __init__(self, address: str, setup: Callable[[], Any] | None, cpus: int, gpus: int) -> None:
         self.address, self.setup, self.cpus, self.gpus = address, setup, cpus, gpus
 
+    @cached_property
+    def at_once(self) -> int:
+        """How many shards are worked on side by side; `UserError` where none can be."""
+        return check_resources(connect(self.address), self.cpus, self.gpus)
+
     def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
         """`function` of each shard, in order; what is held does not grow with their number.
 
         Raises what `function` raises, and `UserError` for what the cluster cannot do.
         """
         ray = connect(self.address)
-        room = check_resources(ray, self.cpus, self.gpus)
         work = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=RETRIES)(_work)
         kept = [
             ray.put(_Kept(function, self.setup, str(Path.cwd()), installed()))
         ]  # in a list Ray leaves it what it is
         left = iter(shards)
-        waiting = deque(work.remote(kept, shard) for shard in islice(left, AHEAD * room))
+        waiting = deque(work.remote(kept, shard) for shard in islice(left, AHEAD * self.at_once))
         try:
             while waiting:
                 found = self._result(ray, waiting.popleft())

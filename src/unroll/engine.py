@@ -20,12 +20,18 @@ R = TypeVar("R")
 class Engine(Protocol):
     """Does work on shards."""
 
+    @property
+    def at_once(self) -> int:
+        """How many shards are worked on side by side."""
+
     def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
         """`function` of each shard, in order; both can be pickled, and so can what it returns."""
 
 
 class Local:
     """One shard after the other, in this process."""
+
+    at_once = 1
 
     def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
         """`function` of each shard, in order."""

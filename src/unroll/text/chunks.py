@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 
-BATCH_CHARACTERS = 8_000_000  # of texts cut at once: more of them take more memory and gain nothing
+BATCH_CHARACTERS = 2_000_000  # of texts cut at once: more of them take more memory and gain nothing
 
 _SPACE = ord(" ")
 _IS_SPACE = bytes(chr(code).isspace() for code in range(128)) + bytes(128)  # by a byte of UTF-8
@@ -62,13 +62,12 @@ def _begins(data: bytes, ends: Ints) -> Ints:
         for found in _WIDE_SPACES.finditer(data):
             space[found.start() : found.end()] = True
     at = np.flatnonzero(space)
-    apart = np.diff(at) > 1
-    alone_before, alone_behind = np.append(True, apart), np.append(apart, True)
+    alone_before, alone_behind = np.diff(at, prepend=-2) > 1, np.diff(at, append=len(data) + 1) > 1
     text_begins, text_ends = begins[at], begins[at + 1]
     between = alone_before & alone_behind & ~text_begins & ~text_ends
     between &= np.frombuffer(data, dtype=np.uint8)[at] == _SPACE
     begins[at[alone_before]] = True
-    begins[at[(alone_behind | text_ends) & ~between] + 1] = True
+    begins[at[alone_behind & ~between] + 1] = True
     return np.flatnonzero(begins[:-1])
 
 

@@ -4,19 +4,19 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from unroll.checksums import verify, write_sums
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
-from unroll.progress import followed
 from unroll.settings import Settings, rule
 from unroll.stored import read_stored
-from unroll.text.corpus import read_texts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import JOINER
 
@@ -30,7 +30,7 @@ CODE_POINTS = 0x110000
 class EncodedTexts(NamedTuple):
     """N texts, T ids."""
 
-    ids: NDArray[np.int64]
+    ids: NDArray[np.integer[Any]]
     """Of all texts, one after the other (T,)."""
     lengths: NDArray[np.int64]
     """How many each text has (N,)."""
@@ -69,6 +69,10 @@ class Vocabulary(ABC):
         ids, lengths = self.encode_many(texts)
         rows = np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK])
         return EncodedTexts(ids, lengths, Counter(texts[row] for row in rows))
+
+    @abstractmethod
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes the same vocabulary of, without what this one remembers."""
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
@@ -135,8 +139,9 @@ class StoredTokens(Settings):
             yield "`tokens` should be valid Unicode, without lone surrogates"
 
 
-def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabulary:
-    """The vocabulary of `texts`, read once; raises `UserError` if they do not suffice."""
+def build_vocabulary(texts: Texts | Iterable[str], settings: "UnitSettings") -> Vocabulary:
+    """The vocabulary of `texts`; raises `UserError` if they do not suffice."""
+    texts = texts if isinstance(texts, Texts) else Texts([list(texts)])
     from unroll.text.units.char import CharVocabulary
     from unroll.text.units.hybrid import HybridVocabulary
     from unroll.text.units.subword import SubwordVocabulary
@@ -156,9 +161,12 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings") -> Vocabula
             return HybridVocabulary.build(texts, settings)
 
 
-def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> dict[str, Vocabulary]:
+def save_vocabularies(
+    raw: Path, settings: "DatasetSettings", folder: Path, engine: Engine = LOCAL
+) -> dict[str, Vocabulary]:
     """Build the vocabularies of a dataset from the training split of the corpus in `raw`; write `folder`.
 
+    `engine` counts.
     A shared vocabulary is built from the texts of all fields that share it, and kept once.
     """
     verify(raw)
@@ -166,18 +174,13 @@ def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path) -> d
     built = {}
     for owner in sorted(set(owners.values())):
         columns = [settings.column(field) for field in owners if owners[field] == owner]
-        built[owner] = build_vocabulary(_training_texts(raw, columns), settings.unit(owner))
+        built[owner] = build_vocabulary(Texts.of_corpus(raw, "train", columns, engine), settings.unit(owner))
     with whole_folder(folder) as part:
         for stem, vocabulary in built.items():
             vocabulary.save(part, stem)
         write_json(part / INDEX, {"fields": owners})
         write_sums(part)
     return {field: built[owner] for field, owner in owners.items()}
-
-
-def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
-    for column in columns:
-        yield from followed(read_texts(raw, "train", column), f"{raw.name}.{column}: texts counted")
 
 
 def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from unroll.text.chunks import Chunks, batches, cut
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
@@ -86,15 +88,26 @@ class _Remembered(dict[str, tuple[int, ...]]):
         return ids
 
 
-def count_tokens(texts: Iterable[str], tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
+def count_tokens(texts: Texts, tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
     """How often each token occurs, and into `characters` how often each character does."""
+    tokens = TokenCounts()
+    for found, seen in texts.map(partial(_count, tokenizer, characters is not None)):
+        tokens.merge(found)
+        if characters and seen:
+            characters.merge(seen)
+    return tokens
+
+
+def _count(tokenizer: Tokenizer, also: bool, texts: Iterable[str]) -> tuple[TokenCounts, CharacterCounts | None]:
+    """The tokens of a shard, and its characters if these are to be counted, `also`."""
     counts = SplitCounts(tokenizer.tokens)
+    characters = CharacterCounts() if also else None
     for batch in batches(texts):
         if characters:
             characters.add(batch)
         chunks = _cut(batch, tokenizer)
         counts.add(zip(chunks.kinds, chunks.counts(), strict=True))
-    return counts.tokens
+    return counts.tokens, characters
 
 
 def _cut(texts: Sequence[str], tokenizer: Tokenizer) -> Chunks:
