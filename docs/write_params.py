@@ -25,7 +25,7 @@ from unroll.text.settings import (
     SyllableField,
     WordField,
 )
-from unroll.text.sources import docstrings, files, hub, images, phrasebook, scenes, url
+from unroll.text.sources import docstrings, files, hub, hub_images, images, phrasebook, scenes, url
 from unroll.training.settings import TrainSettings
 
 PAGE = Path(__file__).parent / "params.md"
@@ -101,6 +101,15 @@ corpora:
     splits: {valid: null, test: null}
     split: {valid: 0.05, test: 0.05, by: hash}
     columns: {source: document, target: summary}
+"""
+HUB_IMAGES = """\
+corpora:
+  photographs:
+    source: hub_images
+    path: params.yaml
+    dataset: owner/name
+    revision: 5b1d3bc5b1fa4a1d8c8ce1b7c9a1c0c6a7e3f021
+    captions: [caption_0, caption_1, caption_2, caption_3, caption_4]
 """
 DOCSTRINGS = """\
 corpora:
@@ -183,6 +192,7 @@ SECTIONS: tuple[Section, ...] = (
     ("### source: phrasebook", "", phrasebook.CorpusSettings, PHRASEBOOK),
     ("### source: scenes", "", scenes.CorpusSettings, ""),
     ("### source: images", "", images.CorpusSettings, ""),
+    ("### source: hub_images", "", hub_images.CorpusSettings, HUB_IMAGES),
     ("## datasets.NAME", "", DatasetSettings, DATASETS),
     (
         "## datasets.NAME.fields.FIELD",

@@ -7,7 +7,8 @@ import typer
 
 from unroll import errors, params
 from unroll.engine import engine_of
-from unroll.text.encoded import EncodedDataset
+from unroll.files import read_json
+from unroll.text.encoded import MANIFEST
 from unroll.text.encoding import encode_dataset
 
 app = typer.Typer(add_completion=False)
@@ -24,7 +25,7 @@ def encode(
     settings = params.load()
     chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
     encode_dataset(dataset, raw, vocab, chosen, out, engine)
-    for split, counts in EncodedDataset.open(out).manifest["splits"].items():
+    for split, counts in read_json(out / MANIFEST)["splits"].items():
         told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")
 

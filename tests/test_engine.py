@@ -11,8 +11,7 @@ from builders import text_dataset
 from prepared import UNITS, contents, corpus, prepare
 from pydantic import ValidationError
 
-from unroll import engine as engine_module
-from unroll.engine import LOCAL, OVERRIDE, engine_of
+from unroll.engine import LOCAL, OVERRIDE, Local, engine_of
 from unroll.errors import UserError
 from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
@@ -41,6 +40,12 @@ def raw(tmp_path_factory):
     folder = tmp_path_factory.mktemp("raw") / "tiny"
     corpus(folder)
     return folder
+
+
+def test_data_sets_are_the_same_by_several_processes(raw, tmp_path):
+    prepare(raw, tmp_path / "here", "hybrid")
+    prepare(raw, tmp_path / "apart", "hybrid", Local(2))
+    assert contents(tmp_path / "apart") == contents(tmp_path / "here")
 
 
 @pytest.mark.parametrize("unit", UNITS)
@@ -116,12 +121,14 @@ def test_an_engine_that_cannot_be_is_refused(stated, problem):
 
 
 def test_local_is_the_default_and_can_be_asked_for_from_outside(monkeypatch):
-    assert engine_of(ComputeSettings()) is LOCAL
-    assert engine_of(ComputeSettings(address="127.0.0.1:6379")) is LOCAL
+    for settings in (ComputeSettings(), ComputeSettings(num_workers=3, address="127.0.0.1:6379")):
+        engine = engine_of(settings)
+        assert isinstance(engine, Local) and engine.at_once == settings.num_workers
+        assert engine_of(settings, lambda: None) is LOCAL
     ray = ComputeSettings(engine="ray", address="127.0.0.1:6379")
-    assert engine_of(ray) is not LOCAL
+    assert not isinstance(engine_of(ray), Local)
     monkeypatch.setenv(OVERRIDE, "local")
-    assert engine_module.engine_of(ray) is LOCAL
+    assert isinstance(engine_of(ray), Local)
 
 
 def test_mistakes_told_by_another_process_stay_lines():

@@ -40,9 +40,9 @@ step,epoch,lr,train_loss,valid_loss,grad_norm,clipped
 20,1,0.005,3.25,3.375,0.75,1
 """
 TIMING = """\
-step,time,seconds,tokens_per_second,peak_ram_bytes
-10,1700000002.5,2.5,100,1000
-20,1700000005,5,300,2000
+step,time,seconds,tokens_per_second,cpu_percent,peak_ram_bytes,peak_gpu_bytes
+10,1700000002.5,2.5,100,95,1000,
+20,1700000005,5,300,99,2000,
 """
 METRICS = {
     "test": {"perplexity": 20.5, "bits_per_char": 2.25, "texts": 6, "chars": 90, "unit": "char", "context": "stream"},
@@ -151,6 +151,8 @@ def test_everything_is_logged(project):
     assert series["valid/loss"] == [(20, STAMPS[1], 3.375)]
     assert series["train/lr"] == [(10, STAMPS[0], 0.01), (20, STAMPS[1], 0.005)]
     assert series["train/tokens_per_second"] == [(10, STAMPS[0], 100), (20, STAMPS[1], 300)]
+    assert series["system/cpu_percent"] == [(10, STAMPS[0], 95), (20, STAMPS[1], 99)]
+    assert "system/peak_gpu_bytes" not in series
     final = {key: value for key, ((step, _, value), *_) in series.items() if step == 0}
     assert (
         final.items()
@@ -300,12 +302,12 @@ def test_a_long_history_is_logged_whole(project):
     """More than one call takes."""
     steps = range(1, 501)
     rows = "".join(f"{step},{step / 500},0.01,3,3,1,0\n" for step in steps)
-    times = "".join(f"{step},{1_700_000_000 + step},{step},100,1000\n" for step in steps)
+    times = "".join(f"{step},{1_700_000_000 + step},{step},100,99,1000,\n" for step in steps)
     (project.results / "history.csv").write_text(HISTORY.splitlines(keepends=True)[0] + rows)
     (project.results / "timing.csv").write_text(TIMING.splitlines(keepends=True)[0] + times)
     series = project.snapshot(project.track().run_id)[1]
     assert [step for step, _, _ in series["valid/loss"]] == list(steps)
-    assert [step for step, _, _ in series["train/peak_ram_bytes"]] == list(steps)
+    assert [step for step, _, _ in series["system/peak_ram_bytes"]] == list(steps)
 
 
 def test_the_table_of_runs_begins_with_the_figures_that_runs_are_compared_by(project):

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import pickle
 
 import numpy as np
@@ -277,6 +278,13 @@ def test_an_interrupted_training_ends_with_the_same_bits(tmp_path, monkeypatch, 
     assert best_again.loss == best.loss
     assert all(torch.equal(best_again.weights[name], weight) for name, weight in best.weights.items())
     assert [row["step"] for row in again.history.timings] == [row["step"] for row in whole.history.timings]
+
+
+def test_the_machine_at_work_is_recorded(tmp_path):
+    trainer, _ = resumable(tmp_path, {"epochs": 8})
+    cores = os.cpu_count() or 1
+    assert all(0 < float(row["cpu_percent"]) <= 105 * cores for row in trainer.history.timings)
+    assert all(row["peak_gpu_bytes"] == "" for row in trainer.history.timings)
 
 
 @pytest.mark.parametrize("settings", [{}, {"average": 3}])

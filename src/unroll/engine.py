@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from unroll.settings import Settings, rule
+from unroll.workers import in_order
 
 S = TypeVar("S")
 R = TypeVar("R")
@@ -29,16 +30,17 @@ class Engine(Protocol):
 
 
 class Local:
-    """One shard after the other, in this process."""
+    """This machine: this process, or several that it starts."""
 
-    at_once = 1
+    def __init__(self, processes: int) -> None:
+        self.at_once = processes
 
     def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
         """`function` of each shard, in order."""
-        return map(function, shards)
+        return in_order(function, shards, self.at_once)
 
 
-LOCAL = Local()
+LOCAL = Local(1)
 OVERRIDE = "UNROLL_ENGINE"
 """`local` in the environment: what runs on a cluster already works on its shards itself."""
 
@@ -56,6 +58,9 @@ class EngineSettings(Settings):
     engine: Literal["local", "ray"] = "local"
     """Who counts vocabularies and n-grams, encodes, and decodes test parts: this machine, or those of a Ray cluster
     (docs/scale.md); the result is the same."""
+    num_workers: int = Field(default=1, ge=1, le=1_024)
+    """Processes of this machine that count and encode side by side with `engine: local`; any number gives the same
+    bytes."""
     address: Annotated[str, AfterValidator(_address)] | None = None
     """HOST:PORT of the Ray cluster's head, for `engine: ray` and for `unroll repro --jobs ray`."""
 
@@ -68,10 +73,11 @@ class EngineSettings(Settings):
 def engine_of(settings: EngineSettings, setup: Callable[[], Any] | None = None, cpus: int = 1, gpus: int = 0) -> Engine:
     """The engine that `settings` ask for; a cluster is looked for when it gets its first shards.
 
-    There `setup` is called once in each process before it works, and a shard takes so many CPUs and GPUs.
+    There `setup` is called once in each process before it works, and a shard takes so many CPUs and GPUs. Work that
+    needs one is on networks, which keep all threads busy: of this machine, this process does it.
     """
     if settings.address is None or os.environ.get(OVERRIDE, settings.engine) == "local":
-        return LOCAL
+        return LOCAL if setup else Local(settings.num_workers)
     from unroll.cluster import RayEngine
 
     return RayEngine(settings.address, setup, cpus, gpus)

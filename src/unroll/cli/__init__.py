@@ -8,6 +8,7 @@ import typer
 from unroll import errors
 from unroll.cli.caption import caption
 from unroll.cli.export import export
+from unroll.cli.features import features
 from unroll.cli.new_run import new_run
 from unroll.cli.pairs import SUMMARIZE, TRANSLATE, decode
 from unroll.cli.project import check, compare
@@ -36,7 +37,7 @@ def unroll() -> None:
     """
 
 
-for command in (check, runs, new_run, repro, generate, score, caption, evaluate, compare, export, prune, ui):
+for command in (check, runs, new_run, repro, generate, score, caption, evaluate, compare, export, features, prune, ui):
     app.command()(command)
 app.command("translate", help=TRANSLATE)(decode)
 app.command("summarize", help=SUMMARIZE)(decode)

@@ -65,8 +65,8 @@ def repro(
         typer.Option(
             parser=_jobs,
             metavar="N|ray",
-            help="parts side by side; by default the CPU cores over compute.threads; ray: on the nodes of the Ray cluster "
-            "at compute.address, as many as they have room for",
+            help="parts side by side; by default the CPU cores over compute.threads; ray: on the nodes of the Ray "
+            "cluster at compute.address, as many as they have room for",
         ),
     ] = None,
 ) -> None:

@@ -26,6 +26,8 @@ from unroll.settings import Settings
 SPLITS = ("train", "valid", "test")
 GROUP_ROWS, GROUP_CHARACTERS = 16_384, 8_000_000  # or bytes of images; a row group ends at whichever comes first
 BATCH_ROWS = 1_024  # rows read at a time
+# Texts hardly ever repeat and their minimum means nothing: no dictionaries, no statistics.
+PARQUET: Mapping[str, Any] = {"compression": "zstd", "use_dictionary": False, "write_statistics": False}
 WHOLE = ""  # in place of a column: rows as they are
 
 ColumnKind = Literal["text", "texts", "bytes"]
@@ -155,10 +157,7 @@ class _Split:
         self._group_size = 0
 
     def __enter__(self) -> "_Split":
-        # Texts hardly ever repeat and their minimum means nothing: no dictionaries, no statistics.
-        self._writer = pq.ParquetWriter(
-            self.path, self.schema, compression="zstd", use_dictionary=False, write_statistics=False
-        )
+        self._writer = pq.ParquetWriter(self.path, self.schema, **PARQUET)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

@@ -1,6 +1,5 @@
 """How often each of many tokens, or characters, occurs."""
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -59,11 +58,16 @@ class TokenCounts:
     def rarest(self, n: int) -> list[str]:
         """The `n` tokens that occur least, among equals by a checksum, in sorted order."""
         table = self._table()
-        if n < len(table):
-            counts = table["count"].to_numpy()
-            table = table.filter(pa.array(counts <= np.partition(counts, n - 1)[n - 1]))
-        ranked = heapq.nsmallest(n, ((count, crc32(token.encode()), token) for token, count in _pairs(table)))
-        return sorted(token for _, _, token in ranked)
+        if n >= len(table):
+            return sorted(token for token, _ in _pairs(table))
+        counts = table["count"].to_numpy()
+        most = np.partition(counts, n - 1)[n - 1]
+        found = [token for token, _ in _pairs(table.filter(pa.array(counts < most)))]
+        equal = [token for token, _ in _pairs(table.filter(pa.array(counts == most)))]
+        sums = np.fromiter((crc32(token.encode()) for token in equal), np.int64, len(equal))
+        near = np.flatnonzero(sums <= np.partition(sums, n - len(found) - 1)[n - len(found) - 1])
+        least = sorted((sums[place], equal[place]) for place in near)[: n - len(found)]
+        return sorted([*found, *(token for _, token in least)])
 
     def _pack(self) -> None:
         columns = [list(self._recent.keys()), list(self._recent.values())]
@@ -133,11 +137,12 @@ class CharacterCounts:
     def __init__(self) -> None:
         self._counts = np.zeros(CODE_POINTS, dtype=np.int64)
 
-    def add(self, texts: Sequence[str]) -> None:
-        """Count all characters of `texts`."""
+    def add(self, texts: list[str]) -> list[str]:
+        """Count all characters of `texts`, which are given back."""
         codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
         found = np.bincount(codes)
         self._counts[: len(found)] += found
+        return texts
 
     def merge(self, other: "CharacterCounts") -> None:
         """Count all that `other` has counted."""

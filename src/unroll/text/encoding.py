@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from shutil import copyfile
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -25,7 +26,7 @@ from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
 from unroll.text.chunks import batches
-from unroll.text.corpus import SPLITS
+from unroll.text.corpus import PARQUET, SPLITS
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
 from unroll.text.report import FieldCounts
@@ -249,13 +250,14 @@ class GrowingArray:
 def _copy_raw(source: Path, columns: dict[str, str], path: Path) -> None:
     """Copy columns of a Parquet file under their field's names."""
     schema = pa.schema([pa.field(field, pa.string(), nullable=False) for field in columns])
-    with (
-        pq.ParquetFile(source) as file,
-        pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=False, write_statistics=False) as writer,
-    ):
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=sorted(set(columns.values())))
-            writer.write_table(pa.table([_flat(table.column(name)) for name in columns.values()], schema=schema))
+    with pq.ParquetFile(source) as file:
+        if file.schema_arrow == schema and all(field == name for field, name in columns.items()):
+            copyfile(source, path)
+            return
+        with pq.ParquetWriter(path, schema, **PARQUET) as writer:
+            for group in range(file.num_row_groups):
+                table = file.read_row_group(group, columns=sorted(set(columns.values())))
+                writer.write_table(pa.table([_flat(table.column(name)) for name in columns.values()], schema=schema))
 
 
 def _flat(column: pa.ChunkedArray) -> pa.ChunkedArray:

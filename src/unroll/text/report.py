@@ -72,7 +72,8 @@ class FieldCounts:
         }
         if self._spells:
             spelled = self._seen[self._known :]
-            named = {self._vocabulary.tokens([self._known + n])[0]: int(spelled[n]) for n in np.flatnonzero(spelled)}
+            met = np.flatnonzero(spelled).tolist()
+            named = {self._vocabulary.tokens([self._known + n])[0]: int(spelled[n]) for n in met}
             frequent = sorted(named.items(), key=lambda item: (-item[1], item[0]))[:SHOWN]
             found |= {"spelled": _share(int(spelled.sum()), tokens), "frequent_spelled": list(map(list, frequent))}
         return found

@@ -87,12 +87,13 @@ def _word_pattern() -> re.Pattern[str]:
 
 def _joined(parts: Sequence[str]) -> list[str]:
     """`parts` that stood side by side, with joiners: on the right part, or on the left where the right is a word."""
-    tokens = [_escape(part) for part in parts]
-    for n in range(1, len(parts)):
-        if is_word(parts[n]):
-            tokens[n - 1] += JOINER
+    tokens = [_escape(parts[0])]
+    for part in parts[1:]:
+        if is_word(part):
+            tokens[-1] += JOINER
+            tokens.append(_escape(part))
         else:
-            tokens[n] = JOINER + tokens[n]
+            tokens.append(JOINER + _escape(part))
     return tokens
 
 

@@ -24,7 +24,9 @@ CURVES = {
     "grad_norm": "train/grad_norm",
     "clipped": "train/clipped",
     "tokens_per_second": "train/tokens_per_second",
-    "peak_ram_bytes": "train/peak_ram_bytes",
+    "cpu_percent": "system/cpu_percent",
+    "peak_ram_bytes": "system/peak_ram_bytes",
+    "peak_gpu_bytes": "system/peak_gpu_bytes",
 }
 COLUMNS = {
     "tags": {"unit": 90, "cell": 80},

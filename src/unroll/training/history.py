@@ -4,14 +4,14 @@ import csv
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unroll.files import whole_file
 
 HISTORY = ("step", "epoch", "lr", "train_loss", "valid_loss", "grad_norm", "clipped")
-TIMING = ("step", "time", "seconds", "tokens_per_second", "peak_ram_bytes")
+TIMING = ("step", "time", "seconds", "tokens_per_second", "cpu_percent", "peak_ram_bytes", "peak_gpu_bytes")
 
 
 @dataclass
@@ -24,6 +24,10 @@ class History:
     timings: list[dict[str, str]] = field(default_factory=list)
     began: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.perf_counter)
+    peak_gpu_bytes: Callable[[], int] | None = None
+    """The most memory of a GPU that was held so far; None where there is none."""
+    worked: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
+    """What the clock and the processor's time were at the last row."""
     live: Path | None = None
     """The folder where each row is added to the files as it comes, for who watches."""
 
@@ -35,14 +39,18 @@ class History:
     def add(self, values: dict[str, float | None], tokens: int, seconds: float) -> None:
         """Record one row; `tokens` were trained on in the last `seconds`. A value of None leaves its cell empty."""
         self.rows.append({name: _cell(values.get(name)) for name in (*HISTORY, *self.more)})
-        elapsed = time.perf_counter() - self.clock
+        now, worked = time.perf_counter(), time.process_time()
+        elapsed = now - self.clock
         timing: dict[str, float | None] = {
             "step": values["step"],
             "time": self.began + elapsed,
             "seconds": elapsed,
             "tokens_per_second": tokens / seconds if seconds > 0 else None,
+            "cpu_percent": 100 * (worked - self.worked[1]) / max(now - self.worked[0], 1e-9),
             "peak_ram_bytes": peak_ram_bytes(),
+            "peak_gpu_bytes": self.peak_gpu_bytes() if self.peak_gpu_bytes else None,
         }
+        self.worked = now, worked
         self.timings.append({name: _cell(timing[name], digits=10) for name in TIMING})
         if self.live is not None:
             for name, columns, rows in self._files():

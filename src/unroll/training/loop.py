@@ -51,7 +51,8 @@ class Trainer:
         self.score = score
         self.interruption = Interruption()
         self.validator = Validator(task, score, device)
-        self.history = History(self.validator.more)
+        gpu = torch.cuda.max_memory_allocated if device.type == "cuda" else None
+        self.history = History(self.validator.more, peak_gpu_bytes=gpu)
         self.ranking = Ranking(settings.average or 1)
         self.at = Position()
         self.carry: Any = None

@@ -10,9 +10,9 @@ from unroll.errors import UserError
 from unroll.mistakes import did_you_mean
 from unroll.settings import choice
 from unroll.text.corpus import Corpus
-from unroll.text.sources import docstrings, files, hub, images, phrasebook, scenes, url
+from unroll.text.sources import docstrings, files, hub, hub_images, images, phrasebook, scenes, url
 
-SOURCES = ("docstrings", "phrasebook", "files", "url", "hub", "scenes", "images")
+SOURCES = ("docstrings", "phrasebook", "files", "url", "hub", "scenes", "images", "hub_images")
 
 AnyCorpus = Annotated[
     Annotated[docstrings.CorpusSettings, Tag("docstrings")]
@@ -21,7 +21,8 @@ AnyCorpus = Annotated[
     | Annotated[url.CorpusSettings, Tag("url")]
     | Annotated[hub.CorpusSettings, Tag("hub")]
     | Annotated[scenes.CorpusSettings, Tag("scenes")]
-    | Annotated[images.CorpusSettings, Tag("images")],
+    | Annotated[images.CorpusSettings, Tag("images")]
+    | Annotated[hub_images.CorpusSettings, Tag("hub_images")],
     choice("source", *SOURCES),
 ]
 

@@ -46,7 +46,7 @@ class TokenVocabulary(Vocabulary):
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         ids, lengths, _ = self.encode_counted(texts)
-        return ids, lengths
+        return ids.astype(np.int64, copy=False), lengths
 
     def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
         chunks = _cut(texts, self._tokenizer)

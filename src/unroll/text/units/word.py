@@ -88,6 +88,10 @@ class WordVocabulary(TokenVocabulary):
     def token_ids(self, token: str) -> tuple[int]:
         return (self._ids.get(token, UNK),)
 
+    def chunk_ids(self, chunk: str) -> tuple[int, ...]:
+        known = self._ids.get
+        return tuple([known(token, UNK) for token in self._tokenizer.tokens(chunk)])
+
     def split(self, text: str) -> list[str]:
         """The tokens of `text`, one an id."""
         return self._tokenizer.split(text)

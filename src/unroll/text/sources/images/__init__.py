@@ -48,6 +48,11 @@ class PartSettings(Settings):
         if self.valid + self.test >= 1:
             yield "valid and test together must be less than 1"
 
+    def of(self, name: str) -> str:
+        """The split that the image of this name is drawn for."""
+        place = draw(self.seed, name)
+        return "test" if place < self.test else "valid" if place < self.test + self.valid else "train"
+
 
 class CorpusSettings(SourceSettings):
     """Images and what is said of them."""
@@ -154,11 +159,7 @@ def _splits(
 ) -> dict[str, str]:
     """The split of each image: as the lists have it, or drawn."""
     if settings.split is not None:
-        valid, test, found = settings.split.valid, settings.split.test, {}
-        for name in dict.fromkeys([*said, *there]):
-            place = draw(settings.split.seed, name)
-            found[name] = "test" if place < test else "valid" if place < test + valid else "train"
-        return found
+        return {name: settings.split.of(name) for name in dict.fromkeys([*said, *there])}
     splits: dict[str, str] = {}
     for split, path in lists.items():
         for name in filter(None, map(str.strip, lines(path))):

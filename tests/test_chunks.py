@@ -1,0 +1,89 @@
+"""Texts cut many at once: the chunks are those of each text alone, and counts are those of a dictionary."""
+
+from collections import Counter
+from itertools import chain, pairwise
+from zlib import crc32
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unroll.text import chunks as chunks_module
+from unroll.text import counting as counting_module
+from unroll.text.chunks import batches, cut
+from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
+from unroll.text.tokenizer import Tokenizer
+
+WHITE_SPACE = "".join(c for c in map(chr, range(0x110000)) if c.isspace())
+ANY_TEXTS = st.lists(st.text() | st.text(WHITE_SPACE + "  ab.é東\ud800", max_size=12), max_size=8)
+
+
+def chunks_of(texts):
+    found = cut(texts)
+    ends = [0, *found.ends.tolist()]
+    assert len(ends) == len(texts) + 1
+    return [[found.kinds[n] for n in found.numbers[start:end]] for start, end in pairwise(ends)]
+
+
+@settings(max_examples=500, deadline=None)
+@given(texts=ANY_TEXTS)
+def test_texts_cut_together_have_the_chunks_of_each_alone(texts):
+    expected = [Tokenizer("joiner", lowercase=False).chunks(text) for text in texts]
+    assert chunks_of(texts) == expected
+    found = cut(texts)
+    assert Counter(chain.from_iterable(expected)) == sum(
+        (Counter({kind: n}) for kind, n in zip(found.kinds, found.counts(), strict=True)), Counter()
+    )
+
+
+@pytest.mark.parametrize("space", WHITE_SPACE)
+def test_every_white_space_parts_words(space):
+    texts = [f"a{space}b{space}", f"{space}c", f"a {space}b", f"{space}{space}"]
+    assert chunks_of(texts) == [Tokenizer("whitespace", lowercase=False).chunks(text) for text in texts]
+
+
+def test_batches_hold_all_texts_in_order_and_end_at_their_size(monkeypatch):
+    monkeypatch.setattr(chunks_module, "BATCH_CHARACTERS", 5)
+    assert list(batches(["aaa", "", "bbbbbbb", "c"])) == [["aaa", ""], ["bbbbbbb"], ["c"]]
+    assert list(batches([])) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    added=st.lists(st.lists(st.tuples(st.text("ab", max_size=3), st.integers(1, 3)), max_size=9), max_size=6),
+    recent=st.integers(0, 4),
+)
+def test_counts_are_those_of_a_dictionary_however_often_they_are_packed(added, recent):
+    expected = Counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting_module, "RECENT", recent)
+        counts = TokenCounts()
+        for items in added:
+            counts.add(items)
+            for token, n in items:
+                expected[token] += n
+        assert dict(counts) == expected and len(counts) == len(expected)
+        assert list(counts.ranked()) == sorted(expected.items(), key=lambda item: (-item[1], item[0]))
+        by_rarity = sorted(expected, key=lambda token: (expected[token], crc32(token.encode()), token))
+        for n in range(1, len(expected) + 2):
+            assert counts.rarest(n) == sorted(by_rarity[:n])
+
+
+@pytest.mark.parametrize("kept", [0, 2, 100])
+def test_stretches_are_split_into_tokens(monkeypatch, kept):
+    monkeypatch.setattr(counting_module, "KEPT_STRETCHES", kept)
+    counts = SplitCounts(str.split)
+    counts.add([("a b", 2), ("b", 1)])
+    counts.add([("a b", 1), ("c c", 1), ("", 5)])
+    assert dict(counts.tokens) == {"a": 3, "b": 4, "c": 2}
+    counts.add([("c", 1)])
+    assert dict(counts.tokens)["c"] == 3
+
+
+def test_characters_are_counted_whatever_they_are():
+    counts = CharacterCounts()
+    texts = ["aab", "\U0010ffff", "", "b東\0"]
+    assert counts.add(texts) is texts
+    assert counts.at_least(0) == {"a": 2, "b": 2, "\0": 1, "東": 1, "\U0010ffff": 1}
+    assert counts.at_least(2) == {"a": 2, "b": 2}
+    assert (counts["a"], counts["c"]) == (2, 0)
