@@ -7,22 +7,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
-from builders import text_dataset
+from builders import image_dataset, pair_dataset, text_dataset
 from prepared import UNITS, contents, corpus, prepare
 from shard_work import dies_once, fails, slow
+from test_captioner import task as captioner
+from test_repro_jobs import PARAMS, UNROLL, Project, untouched  # noqa: F401 (a fixture)
+from test_seq2seq import pairs, predictor_of, settings
 
 from unroll import cluster as cluster_module
 from unroll.cluster import RayEngine
+from unroll.engine import Engine, engine_of
 from unroll.errors import UserError
+from unroll.kinds.captioner import predictor as captioner_module
+from unroll.kinds.captioner.predictor import CaptionPredictor
+from unroll.kinds.captioner.settings import CaptionDecodeSettings
 from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.ngram.task import Task
+from unroll.kinds.seq2seq import predictor as predictor_module
+from unroll.kinds.seq2seq.settings import DecodeSettings
+from unroll.nn.device import ComputeSettings
+from unroll.nn.device import prepare as prepare_torch
 
 ROOT = Path(__file__).parent.parent
 PORT = 6411
@@ -103,6 +115,15 @@ def engine(nodes) -> RayEngine:
     return RayEngine(ADDRESS, None, 1, 0)
 
 
+@pytest.fixture
+def decoding(nodes) -> Iterator[Engine]:
+    """An engine as evaluation has it, and this process as it prepares itself."""
+    compute = ComputeSettings(device="cpu", engine="ray", address=ADDRESS)
+    prepare_torch(compute)
+    yield engine_of(compute, partial(prepare_torch, compute))
+    torch.set_float32_matmul_precision("highest")
+
+
 def test_both_nodes_work_and_results_are_in_order(engine, tmp_path):
     assert engine.at_once == 2
     found = list(engine.map_shards(slow, [tmp_path / str(n) for n in range(8)]))
@@ -126,6 +147,33 @@ def test_n_grams_are_those_of_one_process(engine, tmp_path, monkeypatch):
     parts = [stage.weights for stage in task.stages(engine)]
     assert all(torch.equal(a[name], b[name]) for a, b in zip(parts, whole, strict=True) for name in a)
     assert len(parts) == len(whole) == 3
+
+
+@pytest.mark.parametrize("more", [{}, {"sample": {"temperature": 2.0, "seed": 3}}], ids=["beam", "sample"])
+def test_hypotheses_are_those_of_one_process(decoding, tmp_path, monkeypatch, more):
+    monkeypatch.setattr(predictor_module, "POSITIONS", 24)  # a few sources a batch
+    data = pair_dataset(tmp_path, pairs(23))
+    predictor, chosen = predictor_of(data, settings()), DecodeSettings(beam=1 if more else 3, **more)
+    sources = [*data.raw_texts("test", "source"), "a b new c", ""]
+    told: list[int] = []
+    found = predictor.decode_nbest(sources, chosen, 2, told.append, decoding)
+    whole = predictor.decode_nbest(sources, chosen, 2)
+    assert sum(told) == len(sources) and len(told) > 3
+    for several, expected in zip(found, whole, strict=True):
+        for one, other in zip(several, expected, strict=True):
+            assert one._replace(alignment=None) == other._replace(alignment=None)
+            assert one.alignment.tobytes() == other.alignment.tobytes()
+
+
+def test_captions_are_those_of_one_process(decoding, tmp_path, monkeypatch):
+    monkeypatch.setattr(captioner_module, "IMAGES", 1)  # a batch
+    data = image_dataset(tmp_path)
+    network = captioner(data, "attention").network
+    predictor = CaptionPredictor(network, data.vocabularies["target"], data.manifest["images"], torch.device("cpu"))
+    images, chosen = list(data.valid.images.arrays), CaptionDecodeSettings(beam=2, max_length=5)
+    found, whole = predictor.decode(images, chosen, engine=decoding), predictor.decode(images, chosen)
+    assert [one._replace(alignment=None) for one in found] == [one._replace(alignment=None) for one in whole]
+    assert len(found) == len(images) > 1
 
 
 def test_a_shard_whose_worker_is_killed_is_worked_on_again(engine, tmp_path):
@@ -152,3 +200,64 @@ def test_a_node_with_other_code_is_refused(engine, monkeypatch):
 def test_what_no_node_can_is_told(nodes):
     with pytest.raises(UserError, match="a task takes 64 CPUs and 0 GPUs, and no node of the Ray cluster has them"):
         list(RayEngine(ADDRESS, None, 64, 0).map_shards(str, range(3)))
+
+
+# What `train@first` does the first time: it kills the worker that runs it, and waits to be ended.
+KILLS = """
+if [ "$1" = train@first ] && [ ! -f killed ]; then
+    touch killed
+    "$PYTHON" -c "
+import os, psutil, signal
+for process in psutil.Process().parents():
+    if process.cmdline()[:1] and process.cmdline()[0].startswith('ray::'):
+        os.kill(process.pid, signal.SIGKILL)
+"
+    sleep 60
+    touch survived
+fi
+"""
+
+
+def on_cluster(project: Project, folder: Path) -> Project:
+    """A copy of the project, whose params.yaml names the cluster."""
+    shutil.copytree(project.folder, folder / "copy", symlinks=True)
+    copied = Project(folder / "copy")
+    copied.write({**PARAMS, "compute": {**PARAMS["compute"], "address": ADDRESS}})
+    return copied
+
+
+def test_runs_on_the_nodes_give_what_dvc_repro_gives_though_a_worker_is_killed(nodes, untouched, tmp_path):  # noqa: F811
+    serial, project = on_cluster(untouched, tmp_path / "a"), on_cluster(untouched, tmp_path / "b")
+    assert serial.run("dvc", "repro").returncode == 0
+    step = project.folder / "step.sh"
+    step.write_text(KILLS.replace("$PYTHON", sys.executable) + step.read_text())
+    done = project.run(*UNROLL, "repro", "--jobs", "ray")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"8 parts to run, on the Ray cluster at {ADDRESS}: ")
+    assert "first  the worker on the cluster died; begun again" in done.stdout
+    assert (project.folder / "killed").exists() and not (project.folder / "survived").exists()
+    assert project.locked() == serial.locked()
+    assert "up to date" in project.run("dvc", "repro").stdout
+
+
+def test_ctrl_c_ends_what_runs_on_the_nodes(nodes, untouched, tmp_path):  # noqa: F811
+    project = on_cluster(untouched, tmp_path)
+    (project.folder / "slow").touch()
+    process = project.start(*UNROLL, "repro", "--jobs", "ray")
+    wait_for(lambda: len(project.steps()) >= 2 or process.poll() is not None, 200)
+    running = [p for p in psutil.process_iter(["cmdline"]) if "step.sh" in " ".join(p.info["cmdline"] or ())]
+    assert running
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert psutil.wait_procs(running, timeout=20)[1] == []
+
+
+def test_a_cluster_that_is_away_is_told_before_anything_starts(nodes, untouched, tmp_path):  # noqa: F811
+    project = on_cluster(untouched, tmp_path)
+    project.write({**PARAMS, "compute": {**PARAMS["compute"], "address": "127.0.0.2:6499"}})
+    done = project.run(*UNROLL, "repro", "--jobs", "ray")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: compute.address: no Ray cluster at 127.0.0.2:6499: ")
+    assert "start one with `ray start --head`" in done.stderr
+    assert project.steps() == []
