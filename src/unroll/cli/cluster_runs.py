@@ -18,13 +18,16 @@ from unroll.scheduling import GRACE, Children
 TAKEN = ("AWS_", "DVC_", "MLFLOW_", "UNROLL_")
 
 # Waits for the end of the worker that holds the other end of its standard input, however that comes, and then ends the
-# process group: at first as Ctrl-C does, then for good.
+# process group: at first so that a training leaves its checkpoint, then for good. Ray ends the children of a worker
+# itself, with no such grace and without what these have started: so this is a child of nobody.
 GUARD = """
 import os, signal, sys, time
+if os.fork():
+    os._exit(0)
 group, grace = int(sys.argv[1]), float(sys.argv[2])
 sys.stdin.read()
 try:
-    os.killpg(group, signal.SIGINT)
+    os.killpg(group, signal.SIGTERM)
     end = time.monotonic() + grace
     while time.monotonic() < end:
         time.sleep(0.1)
@@ -85,7 +88,7 @@ class ClusterChildren(Children):
             self._tasks.add(task)
         try:
             if self.stopped_by:
-                self.ray.cancel(task)
+                self.ray.cancel(task, force=True)
             for found in map(self.ray.get, task):
                 if isinstance(found, int):
                     return found
@@ -100,7 +103,7 @@ class ClusterChildren(Children):
         super().stop(number)
         for task in list(self._tasks):
             with suppress(self.ray.exceptions.RayError):
-                self.ray.cancel(task)
+                self.ray.cancel(task, force=True)  # the guard of each ends what it runs
 
 
 def _on_node(
@@ -121,6 +124,7 @@ def _on_node(
     )
     guarding = [sys.executable, "-c", GUARD, str(process.pid), str(GRACE)]
     guard = subprocess.Popen(guarding, stdin=subprocess.PIPE, start_new_session=True)  # noqa: S603
+    guard.wait()
     assert process.stdout and guard.stdin
     try:
         for line in process.stdout:
@@ -129,4 +133,3 @@ def _on_node(
     finally:
         guard.stdin.close()
         process.wait()
-        guard.wait()
