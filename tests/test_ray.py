@@ -22,6 +22,7 @@ from test_repro_jobs import PARAMS, UNROLL, Project, untouched  # noqa: F401 (a 
 from test_seq2seq import pairs, predictor_of, settings
 
 from unroll import cluster as cluster_module
+from unroll.cli.cluster_runs import ClusterChildren
 from unroll.cluster import RayEngine
 from unroll.engine import Engine, engine_of
 from unroll.errors import UserError
@@ -216,6 +217,19 @@ for process in psutil.Process().parents():
     touch survived
 fi
 """
+
+# What a stage does on a node whose data set is prepared by all nodes.
+NESTED = f"""
+from unroll.cluster import RayEngine
+print(list(RayEngine({ADDRESS!r}, None, 1, 0).map_shards(str, range(3))))
+raise SystemExit(7)
+"""
+
+
+def test_a_command_on_a_node_asks_the_cluster_itself(nodes):
+    lines: list[str] = []
+    code = ClusterChildren(ADDRESS).run_on_cluster(["-c", NESTED], {}, lines.append, 0, 0)
+    assert (code, lines[-1:]) == (7, ["['0', '1', '2']"])
 
 
 def on_cluster(project: Project, folder: Path) -> Project:
