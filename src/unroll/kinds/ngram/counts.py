@@ -10,7 +10,7 @@ T tokens, V vocabulary, N distinct n-grams of one order.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -123,7 +123,9 @@ def merged(counts: Iterable[Sequence[Order]], vocabulary: int) -> list[Order]:
         waiting.append(found)
         while len(waiting) > 1 and _size(waiting[-1]) >= _size(waiting[-2]) // 2:
             waiting[-2:] = [_merge(waiting[-2], waiting[-1], vocabulary)]
-    return list(reduce(lambda left, right: _merge(left, right, vocabulary), waiting))
+    while len(waiting) > 1:
+        waiting[-2:] = [_merge(waiting[-2], waiting[-1], vocabulary)]
+    return list(waiting[0])
 
 
 def _size(orders: Sequence[Order]) -> int:
