@@ -9,6 +9,7 @@ import math
 import multiprocessing
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,6 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+WIDTH = 160  # of a table that is not shown in a terminal
+
+Clock = Callable[[], float]
 
 Quick = Annotated[bool, typer.Option(help="Small sizes and few turns: seconds, to see that it works.")]
 Threads = Annotated[int, typer.Option(min=1, help="CPU threads.")]
@@ -45,7 +49,7 @@ def alternate(
     contenders: Mapping[str, Callable[[], object]],
     turns: int,
     least: float = 0.2,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Clock = time.perf_counter,
 ) -> dict[str, Taken]:
     """Call the contenders in turn, `turns` times each after a turn that does not count; the first is what all are
     compared with.
@@ -63,17 +67,17 @@ def alternate(
     return {name: _compared(seconds, first) for name, seconds in taken.items()}
 
 
-def _calls(contender: Callable[[], object], least: float, clock: Callable[[], float]) -> int:
+def _calls(contender: Callable[[], object], least: float, clock: Clock) -> int:
     """How many calls take `least` seconds, once the contender is warm."""
     contender()
     calls, seconds = 0, 0.0
     while seconds < least:
         seconds += _seconds(contender, 1, clock)
         calls += 1
-    return calls
+    return max(calls, 1)
 
 
-def _seconds(contender: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+def _seconds(contender: Callable[[], object], calls: int, clock: Clock) -> float:
     start = clock()
     for _ in range(calls):
         contender()
@@ -91,21 +95,35 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return linear_regression([math.log(size) for size in sizes], [math.log(cost) for cost in costs]).slope
 
 
-def peak_bytes(build: Callable[[], Callable[[], object]]) -> int:
-    """How far the memory of a fresh process grows, at its peak, in one call of what `build` returns (Linux only).
+class Once(NamedTuple):
+    """What one call took in a process of its own."""
+
+    seconds: float
+    """Of CPU time."""
+    bytes: int
+    """How far its memory grew, at its peak (Linux only)."""
+
+
+def once(build: Callable[[], Callable[[], object]]) -> Once:
+    """What one call of what `build` returns takes in a fresh process.
 
     `build`, a function of a module or a `partial` of one, makes what the call works on and loads what it needs.
     """
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_growth, (build,))
+        return pool.apply(_once, (build,))
 
 
-def _growth(build: Callable[[], Callable[[], object]]) -> int:
+def peak_bytes(build: Callable[[], Callable[[], object]]) -> int:
+    """How far the memory of a fresh process grows, at its peak, in one call of what `build` returns; see `once`."""
+    return once(build).bytes
+
+
+def _once(build: Callable[[], Callable[[], object]]) -> Once:
     call = build()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is forgotten
-    before = _status("VmRSS")
+    before, start = _status("VmRSS"), time.process_time()
     call()
-    return _status("VmHWM") - before
+    return Once(time.process_time() - start, _status("VmHWM") - before)
 
 
 def _status(key: str) -> int:
@@ -116,13 +134,14 @@ def _status(key: str) -> int:
 class Report:
     """The answer to one question: rows of a table, each contender of each case, and facts beside them."""
 
-    def __init__(self, name: str, question: str, threads: int, quick: bool) -> None:
+    def __init__(self, name: str, question: str, threads: int, quick: bool, clock: Clock = time.perf_counter) -> None:
         self.name, self.question = name, question
-        self.machine = machine(threads)
-        self.quick = quick
+        self.machine = machine(threads) | {"clock": clock.__name__}
+        self.quick, self.clock = quick, clock
+        self.turns, self.least = (2, 0.0) if quick else (7, 0.3)
         self.rows: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
-        self.console = Console()
+        self.console = Console(width=None if sys.stdout.isatty() else WIDTH)
 
     def race(
         self,
@@ -136,7 +155,7 @@ class Report:
 
         `more` has the contenders' values of each further column.
         """
-        taken = alternate(contenders, 3 if self.quick else 7, 0.02 if self.quick else 0.3)
+        taken = alternate(contenders, self.turns, self.least, self.clock)
         for name, one in taken.items():
             row: dict[str, Any] = {**case, "contender": name, "seconds": one.seconds}
             row |= {"ratio": one.ratio, "ratio_low": one.low, "ratio_high": one.high}
@@ -148,14 +167,16 @@ class Report:
     def row(self, values: Mapping[str, Any]) -> None:
         """A row of whatever was found, and a line that says so at once."""
         self.rows.append(dict(values))
-        self.console.print("  ".join(f"{key} {_told(value)}" for key, value in values.items()), style="dim")
+        told = (f"{key} {_told(value)}" for key, value in values.items() if not key.startswith("ratio_"))
+        self.console.print("  ".join(told), style="dim", soft_wrap=True)
 
     def finish(self, out: Path | None) -> dict[str, Any]:
         """Print the table, write the JSON; return what was written."""
-        columns = list(dict.fromkeys(key for row in self.rows for key in row))
+        keys = dict.fromkeys(key for row in self.rows for key in row)
+        columns = [key for key in keys if not key.startswith("ratio_")]
         table = Table(*columns, title=self.question, caption=", ".join(f"{k}: {v}" for k, v in self.machine.items()))
         for row in self.rows:
-            table.add_row(*(_told(row.get(column)) for column in columns))
+            table.add_row(*(_cell(row, column) for column in columns))
         self.console.print(table)
         for fact, value in self.facts.items():
             self.console.print(f"{fact}: {_told(value)}")
@@ -189,6 +210,18 @@ def _cpu() -> str:
     facts = {key.strip(): value.strip() for key, _, value in lines}
     name = facts.get("model name", platform.machine())
     return f"{name} (family {facts['cpu family']}, model {facts['model']})" if "cpu family" in facts else name
+
+
+def _cell(row: Mapping[str, Any], column: str) -> str:
+    told = _told(row.get(column))
+    if column == "ratio" and "ratio_low" in row:
+        return f"{told} ({_told(row['ratio_low'])} to {_told(row['ratio_high'])})"
+    return told
+
+
+def clock_of(threads: int) -> Clock:
+    """What measures work of this process alone: with one thread its own time, which others disturb less."""
+    return time.process_time if threads == 1 else time.perf_counter
 
 
 def _told(value: Any) -> str:

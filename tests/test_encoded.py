@@ -9,9 +9,10 @@ import torch
 from builders import dataset, pair_dataset, text_dataset
 from pydantic import ValidationError
 
+from unroll import workers
 from unroll.errors import UserError
 from unroll.kinds.seq2seq.predictor import PairPredictor
-from unroll.text import chunks, encoding
+from unroll.text import encoding
 from unroll.text.corpus import SPLITS
 from unroll.text.encoded import EncodedDataset
 from unroll.text.encoding import encode_dataset
@@ -163,7 +164,7 @@ def test_large_vocabularies_take_wider_ids(tmp_path):
 
 def test_small_chunks_give_the_same_files(tmp_path, monkeypatch):
     first = text_dataset(tmp_path / "a", TEXTS, CHAR)
-    monkeypatch.setattr(chunks, "BATCH_CHARACTERS", 1)
+    monkeypatch.setattr(workers, "BATCH_CHARACTERS", 1)
     second = text_dataset(tmp_path / "b", TEXTS, CHAR)
     assert first.manifest["sha256"] == second.manifest["sha256"]
     names = {path.relative_to(first.folder) for path in first.folder.rglob("*") if path.is_file()}

@@ -38,6 +38,19 @@ def test_parameters_by_hand(params, tmp_path):
     assert "char-6gram" not in found
 
 
+def test_parameters_of_an_adaptive_softmax_by_hand(params, tmp_path):
+    """Clusters of 1,500 and 4,500 tokens have vectors of 50 and 12 numbers."""
+    run = params.runs["word-lstm"]
+    one_softmax = run.model.model_copy(update={"tied": False})
+    adaptive = one_softmax.model_copy(update={"adaptive_softmax": [2000, 3500]})
+    found = []
+    for model in (one_softmax, adaptive):
+        changed = params.model_copy(update={"runs": {"word-lstm": run.model_copy(update={"model": model})}})
+        found.append(next(estimates(changed, tmp_path, tmp_path)).parameters)
+    in_clusters = 200 * (50 + 12) + 1500 * (50 + 1) + 4500 * (12 + 1)
+    assert found[1] - found[0] == 2002 * (200 + 1) + in_clusters - 8000 * (200 + 1)
+
+
 def test_without_data_the_largest_vocabulary_counts_if_there_is_one(params, tmp_path):
     found = {one.run: one for one in estimates(params, tmp_path, tmp_path)}
     assert found["char-gru"].parameters is None

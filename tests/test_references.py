@@ -116,6 +116,23 @@ def test_no_run_is_called_like_a_baseline(tmp_path, name):
     assert line == f"runs.{name}: no run may be called {name}: a baseline of the comparison is"
 
 
+@pytest.mark.parametrize(("cutoffs", "refused"), [([300, 999], False), ([300, 1000], True)])
+def test_cutoffs_are_below_the_size_of_the_vocabulary(tmp_path, cutoffs, refused):
+    words = {"corpus": "docs", "fields": {"text": {"unit": "word", "max_size": 1000}}, "max_length": 9}
+    data = change("datasets/words", words)
+    data["runs"]["words"] = copy.deepcopy(LSTM) | {"dataset": "words"}
+    data["runs"]["words"]["model"]["adaptive_softmax"] = cutoffs
+    if not refused:
+        assert load_data(tmp_path, data)
+        return
+    with pytest.raises(UserError) as error:
+        load_data(tmp_path, data)
+    assert list(error.value.problems) == [
+        "params.yaml: runs.words.model.adaptive_softmax: should have cutoffs below the vocabulary's size, and 'words' "
+        "keeps 1000; found [300, 1000]"
+    ]
+
+
 def test_these_are_the_baselines():
     assert tuple(baselines("rouge", ["a"], ["a"], ["b"])) == BASELINES
 

@@ -115,3 +115,15 @@ def test_the_way_on_a_cpu(cell, way):
     settings = {"activation": "tanh", **cell}
     hidden = Layer(make_cell(CellSettings(**settings), 3, 4), DropoutSettings())
     assert hidden.way(torch.zeros(1, 1, 3)) == way
+
+
+@pytest.mark.parametrize("cell", [{"cell": "lstm"}, {"cell": "gru"}, {"cell": "elman"}, {"cell": "jordan"}], ids=str)
+def test_a_single_step_without_gradient_is_a_tick(cell):
+    layer = make_layer(DropoutSettings(), **cell)
+    x = torch.randn(4, 1, 3)
+    state = tuple(torch.randn(4, width) for width in layer.cell.widths())
+    expected, last = layer(x, state)
+    with torch.inference_mode():
+        assert layer.way(x) == "ticks" != layer.way(x.expand(-1, 2, -1))
+        found, found_last = layer(x, state)
+    torch.testing.assert_close((found, *found_last), (expected, *last), rtol=0, atol=1e-12)

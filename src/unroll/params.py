@@ -18,7 +18,7 @@ from unroll.mistakes import Problem, did_you_mean, problems
 from unroll.nn.device import ComputeSettings
 from unroll.parsing import parse
 from unroll.references import entries, reference_problems
-from unroll.settings import Seed, Settings, choice
+from unroll.settings import Seed, Settings, choice, rule
 from unroll.text.settings import DatasetSettings
 from unroll.text.sources import AnyCorpus
 from unroll.training.settings import TrainSettings
@@ -58,6 +58,12 @@ class LanguageModelRun(TrainedRun):
     model: LanguageModelSettings
     train: LanguageModelTraining
     evaluate: LanguageModelEvaluation
+
+    @rule
+    def _adaptive_softmax_is_all_there_is(self) -> Iterator[str]:
+        for key in ("label_smoothing", "sampled_softmax"):
+            if self.model.adaptive_softmax is not None and getattr(self.train, key):
+                yield f"`train.{key}` needs a single softmax, and `model.adaptive_softmax` is several; leave one out"
 
 
 class Seq2SeqRun(TrainedRun):

@@ -171,6 +171,8 @@ def _dataset_problems(name: str, run: Any, datasets: Entries) -> Iterator[Proble
         return
     fields, kind = entries(datasets[dataset], "fields"), _kind(run)
     yield from _unit_problems(name, run, fields)
+    if kind == "language_model":
+        yield from _cutoff_problems(name, run, entries(fields, "text"))
     if kind == "seq2seq":
         yield from _sharing_problems(name, run, fields)
         yield from _language_problems(name, run)
@@ -231,6 +233,17 @@ def _hybrid_problems(name: str, kind: str | None, dataset: str, model: Entries) 
             ("runs", name, "dataset"),
             f"{rare} read and written by character models, which kind: language_model has and kind: {kind} has not; "
             "take another unit",
+        )
+
+
+def _cutoff_problems(name: str, run: Any, text: Entries) -> Iterator[Problem]:
+    """Clusters of an adaptive softmax in which no token would be."""
+    cutoffs, size = entries(run, "model").get("adaptive_softmax"), text.get("max_size")
+    last = cutoffs[-1] if isinstance(cutoffs, list) and cutoffs else None
+    if isinstance(last, int) and isinstance(size, int) and last >= size:
+        yield Problem(
+            ("runs", name, "model", "adaptive_softmax"),
+            f"should have cutoffs below the vocabulary's size, and {run['dataset']!r} keeps {size}; found {cutoffs}",
         )
 
 

@@ -1,8 +1,9 @@
-"""Work on texts done by several processes: the results, and their order, are those of one."""
+"""Texts in batches, and work on these by several processes: the results, and their order, are those of one."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
@@ -11,7 +12,23 @@ R = TypeVar("R")
 
 AHEAD = 2  # items a process that are read before the first is done: memory holds these, and no more
 
+BATCH_CHARACTERS = 4_000_000
+
 _function: Callable[[Any], Any]
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """`texts` in order, about `BATCH_CHARACTERS` of them at a time."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text) + 1
+        if size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> Iterator[R]:
@@ -19,7 +36,10 @@ def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> 
 
     What `function` is made of goes to each process once, and so it must not change what it says from call to call.
     """
-    if processes == 1:
+    items = iter(items)
+    first = list(islice(items, 2))
+    items = chain(first, items)
+    if processes == 1 or len(first) < 2:  # starting a process takes longer than one item
         yield from map(function, items)
         return
     # Not forked: a fork copies the locks of this process's threads, in whatever state they are.

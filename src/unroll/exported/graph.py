@@ -33,7 +33,7 @@ class Step(nn.Module):
         left = iter(state)
         layers = tuple(tuple(next(left) for _ in widths) for widths in self.widths)
         traces, read_B1D = self.network.trace(tokens_B.unsqueeze(1), layers)
-        logp_BV = self.network.output(read_B1D.squeeze(1)).log_softmax(-1)
+        logp_BV = self.network.output.log_probabilities(read_B1D.squeeze(1))
         return logp_BV, [part for trace in traces for part in trace.states[-1]]
 
 

@@ -45,7 +45,8 @@ class Cell(nn.Module):
 
     def weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """W (G, I), U (G, O), b (G,), c (G,)."""
-        w_ih, w_hh, b_ih, b_hh, *_ = self.core.parameters()
+        own = cast(dict[str, Tensor], self.core._parameters)  # `parameters()` takes longer than a small tick
+        w_ih, w_hh, b_ih, b_hh, *_ = own.values()
         return w_ih, w_hh, b_ih, b_hh
 
     def inputs(self, x_BTI: Tensor) -> Tensor:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unroll.nn.precision import add_product, plus_product, product_type
+
 CHUNK = 512  # positions whose logits are held at once in training
 ROWS = 2048  # positions whose logits are held at once outside training
 
@@ -48,30 +50,38 @@ def linear_cross_entropy(
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The gradient with respect to logits is softmax - (1 - ε) target - ε / V."""
+    """The gradient with respect to logits is softmax - (1 - ε) target - ε / V.
+
+    Under autocast products are narrower; the softmax and all sums are not.
+    """
 
     @staticmethod
     def forward(
         ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_N: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        nats, uniform = h_ND.new_zeros(()), h_ND.new_zeros(())
+        nats, uniform = bias_V.new_zeros(()), bias_V.new_zeros(())
         grads = [torch.zeros_like(x) for x in (h_ND, weight_VD, bias_V)] if any(ctx.needs_input_grad) else []
+        narrow = product_type(weight_VD)
+        narrow_ND, narrow_VD = h_ND.to(narrow), weight_VD.to(narrow)
+        room = bias_V.new_empty(min(CHUNK, len(h_ND)), len(bias_V))
         for start in range(0, len(h_ND), CHUNK):
-            h, targets = h_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
-            logp = torch.addmm(bias_V, h, weight_VD.t()).log_softmax(1)
+            h, targets = narrow_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
+            logits = plus_product(bias_V, h, narrow_VD.t(), out=room[: len(h)])
+            logp = torch.log_softmax(logits, 1, out=logits)  # a row at a time, so in place
             nats -= logp.gather(1, targets).sum()
             if smoothing:
                 uniform -= logp.mean(1).sum()
             if grads:
                 slope = logp.exp_()
                 slope.scatter_add_(1, targets, slope.new_full(targets.shape, smoothing - 1))
-                torch.mm(slope, weight_VD, out=grads[0][start : start + CHUNK])
-                grads[1].addmm_(slope.t(), h)
                 grads[2] += slope.sum(0)
+                slope = slope.to(narrow)
+                grads[0][start : start + CHUNK] = slope @ narrow_VD
+                add_product(grads[1], slope.t(), h)
         if grads and smoothing:
             share = smoothing / len(bias_V)
             grads[0] -= share * weight_VD.sum(0)
-            grads[1] -= share * h_ND.sum(0)
+            grads[1] -= share * h_ND.sum(0, dtype=bias_V.dtype)
             grads[2] -= share * len(h_ND)
         ctx.grads = grads
         ctx.mark_non_differentiable(nats)

@@ -7,7 +7,7 @@ real position ever sees padding, and what is computed at padded positions is lef
 (each row is run to its real length only).
 """
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,12 @@ class Layer(nn.Module):
         return self.run(self.way(x_BTI), x_BTI, state or self.initial(x_BTI), lengths_B, u_GO)
 
     def way(self, x_BTI: Tensor) -> Way:
-        """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell."""
+        """How this layer runs on the device of `x_BTI`: on a GPU by the library's kernels wherever it has the cell.
+
+        On the CPU a single step that needs no gradient is a tick: the others turn the weights about before they begin.
+        """
+        if x_BTI.shape[1] == 1 and not x_BTI.is_cuda and not torch.is_grad_enabled():
+            return "ticks"
         if self.cell.library is not None and (x_BTI.is_cuda or not self.cell.has_steps):
             return "library"
         return "steps" if self.cell.has_steps else "ticks"
@@ -67,18 +72,24 @@ class Layer(nn.Module):
         return ways[way](x_BTI, state, lengths_B, u_GO)
 
     def _library(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
+        if lengths_B is None:
+            return self._fused(x_BTI, state, u_GO)
+        # Sorted here: `pack_padded_sequence` would do it where the rows are, and wait for a GPU.
+        lengths_B, order_B = torch.sort(lengths_B, descending=True)
+        order_B, back_B = (rows_B.to(x_BTI.device, non_blocking=True) for rows_B in (order_B, order_B.argsort()))
+        packed = pack_padded_sequence(x_BTI.index_select(0, order_B), lengths_B, batch_first=True)
+        y_packed, last = self._fused(packed, tuple(s.index_select(0, order_B) for s in state), u_GO)
+        y_BTO, _ = pad_packed_sequence(y_packed, batch_first=True, total_length=x_BTI.shape[1])
+        return y_BTO.index_select(0, back_B), tuple(s.index_select(0, back_B) for s in last)
+
+    def _fused(self, x: Any, state: State, u_GO: Tensor) -> tuple[Any, State]:
+        """The library's layer over a tensor (B, T, I), or over packed rows of which it makes packed ones."""
         library = cast(nn.RNNBase, self.cell.library)
         weights = {} if u_GO is self.cell.weights()[1] else {"weight_hh_l0": u_GO}
         start = [s.unsqueeze(0) for s in state]
-        given = start[0] if len(start) == 1 else tuple(start)
-        if lengths_B is None:
-            y_BTO, last = functional_call(library, weights, (x_BTI, given))
-        else:
-            packed = pack_padded_sequence(x_BTI, lengths_B, batch_first=True, enforce_sorted=False)
-            y_packed, last = functional_call(library, weights, (packed, given))
-            y_BTO, _ = pad_packed_sequence(y_packed, batch_first=True, total_length=x_BTI.shape[1])
+        y, last = functional_call(library, weights, (x, start[0] if len(start) == 1 else tuple(start)))
         last = (last,) if len(start) == 1 else last
-        return y_BTO, tuple(s.squeeze(0) for s in last)
+        return y, tuple(s.squeeze(0) for s in last)
 
     def _steps(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
         real_TB1 = _real(x_BTI, lengths_B)
@@ -106,7 +117,7 @@ def _real(x_BTI: Tensor, lengths_B: Tensor | None) -> Tensor | None:
     if lengths_B is None:
         return None
     steps_T1 = torch.arange(x_BTI.shape[1]).unsqueeze(1)
-    return (steps_T1 < lengths_B).unsqueeze(-1).to(x_BTI.device)
+    return (steps_T1 < lengths_B).unsqueeze(-1).to(x_BTI.device, non_blocking=True)
 
 
 class Recurrent(nn.Module):

@@ -5,7 +5,8 @@ that does not depend on the gradient from later steps is computed for all steps 
 of the weights. Time comes first, so that a step is one piece of memory.
 
 B batch, T time, H hidden size, O output size, G gates (3H). `real_TB1` is false where a row has ended; its state
-stays there. Each function returns the states after every step, the one it started from in front.
+stays there. Each function returns the states after every step, the one it started from in front, in the type of `a`:
+under autocast products alone are narrower.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from unroll.nn.activations import ACTIVATIONS, SLOPES
+from unroll.nn.precision import add_product, in_stated_types, plus_product, product, product_type
 from unroll.nn.settings import OutputActivationName
 
 
@@ -71,10 +73,11 @@ class _Elman(torch.autograd.Function):
     def forward(
         ctx: Any, a_TBH: Tensor, h_BH: Tensor, u_HH: Tensor, activation: OutputActivationName, real_TB1: Tensor | None
     ) -> Tensor:
+        u_HH = u_HH.to(product_type(a_TBH))
         act, u_t = ACTIVATIONS[activation], u_HH.t().contiguous()
-        states = [h_BH]
+        states = [h_BH.to(a_TBH.dtype)]
         for t, a_BH in enumerate(a_TBH.unbind(0)):
-            states.append(_frozen(act(torch.addmm(a_BH, states[-1], u_t)), states[-1], real_TB1, t))
+            states.append(_frozen(act(plus_product(a_BH, states[-1], u_t)), states[-1], real_TB1, t))
         h_TBH = torch.stack(states)
         ctx.save_for_backward(h_TBH, u_HH, real_TB1)
         ctx.activation = activation
@@ -82,16 +85,18 @@ class _Elman(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @in_stated_types
     def backward(ctx: Any, grad_TBH: Tensor) -> tuple[Tensor | None, ...]:
         h_TBH, u_HH, real_TB1 = ctx.saved_tensors
         slopes_TBH = _masked(SLOPES[ctx.activation](h_TBH[1:]), real_TB1)
         d_TBH = torch.empty_like(slopes_TBH)
 
         def through(d_BH: Tensor, kept_BH: Tensor, t: int) -> Tensor:
-            return torch.addmm(kept_BH, torch.mul(d_BH, slopes_TBH[t], out=d_TBH[t]), u_HH)
+            return plus_product(kept_BH, torch.mul(d_BH, slopes_TBH[t], out=d_TBH[t]), u_HH)
 
         first_BH = _back(grad_TBH, real_TB1, through)
-        return d_TBH, first_BH, d_TBH.flatten(0, 1).t() @ h_TBH[:-1].flatten(0, 1), None, None
+        grad_u = product(d_TBH.flatten(0, 1).t(), h_TBH[:-1].flatten(0, 1), u_HH.dtype)
+        return d_TBH, first_BH, grad_u, None, None
 
 
 class _Jordan(torch.autograd.Function):
@@ -107,11 +112,12 @@ class _Jordan(torch.autograd.Function):
         real_TB1: Tensor | None,
     ) -> Tensor:
         act, output_act = (ACTIVATIONS[name] for name in activations)
+        u_HO, v_OH = (weights.to(product_type(a_TBH)) for weights in (u_HO, v_OH))
         u_t, v_t = u_HO.t().contiguous(), v_OH.t().contiguous()
-        hidden, outputs = [], [y_BO]
+        hidden, outputs = [], [y_BO.to(a_TBH.dtype)]
         for t, a_BH in enumerate(a_TBH.unbind(0)):
-            hidden.append(act(torch.addmm(a_BH, outputs[-1], u_t)))
-            outputs.append(_frozen(output_act(torch.addmm(d_O, hidden[-1], v_t)), outputs[-1], real_TB1, t))
+            hidden.append(act(plus_product(a_BH, outputs[-1], u_t)))
+            outputs.append(_frozen(output_act(plus_product(d_O, hidden[-1], v_t)), outputs[-1], real_TB1, t))
         h_TBH, y_TBO = torch.stack(hidden), torch.stack(outputs)
         ctx.save_for_backward(h_TBH, y_TBO, u_HO, v_OH, real_TB1)
         ctx.activations = activations
@@ -119,6 +125,7 @@ class _Jordan(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @in_stated_types
     def backward(ctx: Any, grad_TBO: Tensor) -> tuple[Tensor | None, ...]:
         h_TBH, y_TBO, u_HO, v_OH, real_TB1 = ctx.saved_tensors
         activation, output_activation = ctx.activations
@@ -127,12 +134,13 @@ class _Jordan(torch.autograd.Function):
         d_TBH, e_TBO = torch.empty_like(slopes_TBH), torch.empty_like(output_slopes_TBO)
 
         def through(d_BO: Tensor, kept_BO: Tensor, t: int) -> Tensor:
-            d_BH = torch.mul(d_BO, output_slopes_TBO[t], out=e_TBO[t]) @ v_OH
-            return torch.addmm(kept_BO, torch.mul(d_BH, slopes_TBH[t], out=d_TBH[t]), u_HO)
+            d_BH = product(torch.mul(d_BO, output_slopes_TBO[t], out=e_TBO[t]), v_OH, v_OH.dtype)
+            return plus_product(kept_BO, torch.mul(d_BH, slopes_TBH[t], out=d_TBH[t]), u_HO)
 
         first_BO = _back(grad_TBO, real_TB1, through)
         d_NH, e_NO = d_TBH.flatten(0, 1), e_TBO.flatten(0, 1)
-        grad_u, grad_v = d_NH.t() @ y_TBO[:-1].flatten(0, 1), e_NO.t() @ h_TBH.flatten(0, 1)
+        grad_u = product(d_NH.t(), y_TBO[:-1].flatten(0, 1), u_HO.dtype)
+        grad_v = product(e_NO.t(), h_TBH.flatten(0, 1), v_OH.dtype)
         return d_TBH, first_BO, grad_u, grad_v, e_NO.sum(0), None, None
 
 
@@ -142,17 +150,18 @@ class _GRU(torch.autograd.Function):
         ctx: FunctionCtx, a_TBG: Tensor, h_BH: Tensor, u_GH: Tensor, c_G: Tensor, real_TB1: Tensor | None
     ) -> Tensor:
         T, B, H = a_TBG.shape[0], *h_BH.shape
+        u_GH = u_GH.to(product_type(a_TBG))
         u_rz, u_n = u_GH[: 2 * H].t().contiguous(), u_GH[2 * H :].t().contiguous()
         rz_TBG = a_TBG[..., : 2 * H] + c_G[: 2 * H]
         h_TBH = a_TBG.new_empty(T + 1, B, H)
         n_TBH, un_TBH = a_TBG.new_empty(2, T, B, H)
-        h_TBH[0] = h_BH
+        h_TBH[0], un_TBH[:] = h_BH, c_G[2 * H :]
         states, un, n = h_TBH.unbind(0), un_TBH.unbind(0), n_TBH.unbind(0)
         for t, (a_BH, rz_BG) in enumerate(zip(a_TBG[..., 2 * H :].unbind(0), rz_TBG.unbind(0), strict=True)):
-            r, z = rz_BG.addmm_(states[t], u_rz).sigmoid_().chunk(2, dim=1)
+            r, z = add_product(rz_BG, states[t], u_rz).sigmoid_().chunk(2, dim=1)
             if real_TB1 is not None:
                 z.masked_fill_(~real_TB1[t], 1)  # then the state stays to the bit, and no gradient comes from here
-            torch.addmm(c_G[2 * H :], states[t], u_n, out=un[t])
+            add_product(un[t], states[t], u_n)
             torch.addcmul(a_BH, r, un[t], out=n[t]).tanh_()
             torch.lerp(n[t], states[t], z, out=states[t + 1])
         ctx.save_for_backward(h_TBH, rz_TBG, un_TBH, n_TBH, u_GH)
@@ -160,6 +169,7 @@ class _GRU(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @in_stated_types
     def backward(ctx: Any, grad_TBH: Tensor) -> tuple[Tensor | None, ...]:
         h_TBH, rz_TBG, un_TBH, n_TBH, u_GH = ctx.saved_tensors
         T, B, H = n_TBH.shape
@@ -176,8 +186,8 @@ class _GRU(torch.autograd.Function):
         d[T].copy_(grads[T])
         for t in range(T - 1, -1, -1):
             gates_B3H = factors[t].mul_(d[t + 1].unsqueeze(1))
-            torch.addcmul(grads[t], d[t + 1], zs[t], out=d[t]).addmm_(gates_B3H.view(B, 3 * H), u_GH)
+            add_product(torch.addcmul(grads[t], d[t + 1], zs[t], out=d[t]), gates_B3H.view(B, 3 * H), u_GH)
         f_NG = f_TBG.flatten(0, 1)
-        grad_u, grad_c = f_NG.t() @ h_TBH[:-1].flatten(0, 1), f_NG.sum(0)
+        grad_u, grad_c = product(f_NG.t(), h_TBH[:-1].flatten(0, 1), u_GH.dtype), f_NG.sum(0)
         torch.mul(d_TBH[1:], fn_TBH, out=fu)
         return f_TBG, d_TBH[0], grad_u, grad_c, None

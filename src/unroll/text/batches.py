@@ -135,11 +135,6 @@ class Segment:
     targets: Tensor
     mask: Tensor | None
 
-    def to(self, device: torch.device) -> "Segment":
-        """The same segment on `device`."""
-        mask = None if self.mask is None else self.mask.to(device, non_blocking=True)
-        return Segment(self.inputs.to(device, non_blocking=True), self.targets.to(device, non_blocking=True), mask)
-
 
 def stream_segments(ids: NDArray[np.integer], lanes: int, steps: int, pieces: int | None = None) -> Iterator[Segment]:
     """All of a stream, cut into `lanes` equal consecutive parts and walked through `steps` positions at a time.

@@ -25,7 +25,6 @@ from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
-from unroll.text.chunks import batches
 from unroll.text.corpus import PARQUET, SPLITS
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
@@ -35,6 +34,7 @@ from unroll.text.shards import corpus_shards
 from unroll.text.specials import EOS
 from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, load_vocabularies, vocabulary_stems
+from unroll.workers import batches
 
 REPORT = "report.json"
 WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text

@@ -28,12 +28,16 @@ class Tokenizer:
 
     def __init__(self, name: TokenizerName, lowercase: bool) -> None:
         self._parts = _words if name == "joiner" else None
-        self.lowercase = lowercase
+        self._lowercase = lowercase
         self.invertible = not lowercase
 
     def chunks(self, text: str) -> list[str]:
         """The stretches of `text` that are split one by one; there are few distinct ones, so results can be kept."""
-        return _CHUNKS(text.lower() if self.lowercase else text)
+        if self._lowercase:
+            text = text.lower()
+        # Most lines have no white space but single spaces between words; all other white space is not printable.
+        plain = text and text.isprintable() and "  " not in text and " " not in (text[0], text[-1])
+        return text.split(" ") if plain else _CHUNKS(text)
 
     def tokens(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""

@@ -15,6 +15,7 @@ from unroll.errors import UserError
 from unroll.kinds.bundle import weights_of
 from unroll.nn.device import give_memory_back
 from unroll.nn.losses import Loss
+from unroll.nn.precision import precision_on, products_in
 from unroll.training.checkpoints import Checkpoints
 from unroll.training.history import History
 from unroll.training.interruption import Interruption, Stopped
@@ -47,6 +48,7 @@ class Trainer:
         score: Score | None = None,
     ) -> None:
         self.run, self.task, self.settings, self.seed, self.device = run, task, settings, seed, device
+        self.precision = precision_on(device, settings.precision)
         self.checkpoints = checkpoints
         self.score = score
         self.interruption = Interruption()
@@ -144,7 +146,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         losses = []
         for batch in batches:
-            loss, self.carry = self.task.loss(batch, self.carry)
+            with products_in(self.precision, self.device):
+                loss, self.carry = self.task.loss(batch, self.carry)
             self._look("loss", loss.nats, self.step + 1)
             losses.append(Loss(loss.nats.detach(), loss.tokens))
             # The tokens of all are known at the last: until then, sums are divided by those of the first.

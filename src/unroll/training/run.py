@@ -94,6 +94,7 @@ def _info(
             "steps": trainer.step,
         },
         "best": _stated(best, trainer.score),
+        **({"precision": trainer.precision} if isinstance(trainer, Trainer) else {}),
     }
 
 

@@ -43,6 +43,9 @@ class TrainSettings(Settings):
     """Validations in a row without a new best one after which the rate is multiplied by `decay`."""
     clip: float | None = Field(default=None, gt=0)
     """Largest global norm of the gradient; null for no clipping."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What training multiplies matrices in; weights, sums, softmax, losses and the optimiser are in float32, and so is
+    all of validation and evaluation. `auto`: bfloat16 on a GPU that has it, else float32."""
     accumulate: Count = 1
     """Batches of an update: the gradient is that of one batch which holds them all, at the memory of one; an epoch's
     last update has what is left. Of a stream they are consecutive segments, and gradients end at each."""

@@ -98,12 +98,10 @@ def span_batches(model: RecurrentLanguageModel, rows: Sequence[Row], spans: Sequ
 def _states(model: RecurrentLanguageModel, inputs: Sequence[Row], spans: Sequence[Span]) -> Iterator[StackState]:
     """The state, of one row each, in front of each span."""
     network = model.network
-    like_1TI = network.output.weight.new_zeros(1, 1, 1)
-    zero: StackState = tuple(layer.initial(like_1TI) for layer in network.layers)
-    row, place, state = -1, 0, zero
+    row, place, state = -1, 0, network.start(1)
     for span in spans:
         if span.row != row:
-            row, place, state = span.row, 0, zero
+            row, place, state = span.row, 0, network.start(1)
         if span.start > place:
             ids_1T = torch.from_numpy(inputs[row][place : span.start]).unsqueeze(0)
             with torch.no_grad():

@@ -65,9 +65,9 @@ class Task:
         assert split.images is not None
         rows = np.concatenate([np.arange(starts[image], starts[image + 1]) for image in images])
         of_row_B = np.repeat(np.arange(len(images)), starts[images + 1] - starts[images])
-        arrays = torch.from_numpy(split.images.arrays[images])
-        captions = make_batch(split, rows).to(self.device)
-        return CaptionBatch(arrays.to(self.device), captions, torch.from_numpy(of_row_B).to(self.device))
+        arrays = (torch.from_numpy(array) for array in (split.images.arrays[images], of_row_B))
+        images_B, of_row = (array.to(self.device, non_blocking=True) for array in arrays)
+        return CaptionBatch(images_B, make_batch(split, rows).to(self.device), of_row)
 
     def loss(self, batch: CaptionBatch, carry: None) -> tuple[Loss, None]:
         """-log p(caption | image) with the right tokens before each position (teacher forcing)."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from unroll.kinds.language_model.output import make_output
 from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.kinds.language_model.spelling import Spelled, Spelling, Written
 from unroll.nn.cells import State
@@ -62,11 +63,10 @@ class LanguageModel(nn.Module):
         width = inputs if settings.tied else self.recurrent.width
         same = width == self.recurrent.width
         self.project = nn.Identity() if same else nn.Linear(self.recurrent.width, width)
-        self.output = nn.Linear(width, vocabulary)
+        self.output = make_output(settings, width, vocabulary)
         if settings.tied and self.embedding is not None:
             nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
             self.output.weight = self.embedding.weight
-        nn.init.zeros_(self.output.bias)
         spelling = settings.spelling
         self.spelling = None if spelling is None else Spelling(spelling, characters, inputs, width)
 
@@ -77,8 +77,18 @@ class LanguageModel(nn.Module):
     def embed(self, ids_BT: Tensor) -> Tensor:
         """Input vectors (B, T, E) of tokens of the vocabulary; without embeddings one-hot ones (B, T, V)."""
         if self.embedding is None:
-            return F.one_hot(ids_BT, self.vocabulary).to(self.output.weight.dtype)
+            return F.one_hot(ids_BT, self.vocabulary).to(self._weights.dtype)
         return SequenceDropout(self.rates, self.training).embed(self.embedding, ids_BT)
+
+    def start(self, rows: int) -> StackState:
+        """The state before the first token of so many texts."""
+        like_N1I = self._weights.new_zeros(rows, 1, 1)
+        return tuple(layer.initial(like_N1I) for layer in self.layers)
+
+    @property
+    def _weights(self) -> Tensor:
+        """Some of the parameters: where all are, and of what type."""
+        return self.layers[0].cell.weights()[0]
 
     def forward(
         self,
@@ -99,17 +109,19 @@ class LanguageModel(nn.Module):
             return self.embed(ids_BT)
         assert self.spelling is not None
         read_NE = drop_rows(self.spelling.read(spelled), self.rates.words, self.training)
-        open_BT = ids_BT >= self.vocabulary
-        places_BT = spelled.places(ids_BT.where(open_BT, spelled.ids_N[0]))
+        open_BT, open_ids_N = ids_BT >= self.vocabulary, spelled.ids_N.to(ids_BT.device, non_blocking=True)
+        places_BT = torch.searchsorted(open_ids_N, ids_BT.where(open_BT, open_ids_N[0]))
         return torch.where(open_BT.unsqueeze(-1), F.embedding(places_BT, read_NE), self.embed(self.closed(ids_BT)))
 
     def written(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled | None) -> tuple[Tensor, Written] | None:
-        """Which of the targets are open (K,), and how each is spelled where the output layer reads; None if none is."""
+        """Which of the targets (on the CPU) are open (K,), and how each is spelled where the output layer reads; None
+        if none is."""
         open_K = (targets_N >= self.vocabulary).nonzero().squeeze(1)
         if not len(open_K):
             return None
         assert self.spelling is not None and spelled is not None
-        return open_K, self.spelling.write(read_ND[open_K], spelled, targets_N[open_K])
+        ids_K, open_K = targets_N[open_K], open_K.to(read_ND.device, non_blocking=True)
+        return open_K, self.spelling.write(read_ND[open_K], spelled, ids_K)
 
     @property
     def layers(self) -> list[Layer]:

@@ -78,20 +78,19 @@ class LanguageModelPredictor(Generator):
             spelled = self.spelled(inputs, targets)
             reading = self.network(inputs.to(self.device), state, spelled=spelled)
             state = reading.state
-            piece = self._token_nats(reading.read_BTD.flatten(0, 1), targets.flatten().to(self.device), spelled)
+            piece = self._token_nats(reading.read_BTD.flatten(0, 1), targets.flatten(), spelled)
             nats[:, start : start + STEPS] = piece.view(targets.shape).cpu().numpy()
         return [row[:length] for row, length in zip(nats, lengths_B.tolist(), strict=True)]
 
     def spelled(self, *ids: Tensor) -> Spelled | None:
-        """The open ids of a piece, on the device."""
+        """The open ids of a piece."""
         if not isinstance(self.vocabulary, HybridVocabulary):
             return None
-        spelled = spelled_tokens(ids, len(self.vocabulary), self.vocabulary.spelling)
-        return None if spelled is None else spelled.to(self.device)
+        return spelled_tokens(ids, len(self.vocabulary), self.vocabulary.spelling)
 
     def _token_nats(self, read_ND: Tensor, targets_N: Tensor, spelled: Spelled | None) -> Tensor:
-        """The nats (N,) of each target; a spelled one costs UNK, its characters and its end."""
-        nats_N = token_nats(self.network.output, read_ND, self.network.closed(targets_N))
+        """The nats (N,) of each target, given on the CPU; a spelled one costs UNK, its characters and its end."""
+        nats_N = self.network.output.token_nats(read_ND, self.network.closed(targets_N))
         if found := self.network.written(read_ND, targets_N, spelled):
             assert self.network.spelling is not None
             open_K, written = found
@@ -101,8 +100,7 @@ class LanguageModelPredictor(Generator):
 
     def begin(self, rows: int) -> StackState:
         """The state before the first token of so many texts."""
-        like_N1I = self.network.output.weight.new_zeros(rows, 1, 1)
-        return tuple(layer.initial(like_N1I) for layer in self.network.layers)
+        return self.network.start(rows)
 
     @torch.inference_mode()
     def advance(self, ids_N: Tensor, state: StackState) -> tuple[Tensor, StackState]:
@@ -112,7 +110,7 @@ class LanguageModelPredictor(Generator):
         """
         ids_N1 = self.network.closed(ids_N.to(self.device).masked_fill(ids_N.to(self.device) == BOS, EOS)).unsqueeze(1)
         reading = self.network(ids_N1, state)
-        return self.network.output(reading.read_BTD[:, 0]).log_softmax(-1), reading.state
+        return self.network.output.log_probabilities(reading.read_BTD[:, 0]), reading.state
 
     @torch.inference_mode()
     def sample(

@@ -29,23 +29,14 @@ Spell = Callable[[int], NDArray[np.int64]]
 
 
 class Spelled(NamedTuple):
-    """The distinct spelled tokens of a batch."""
+    """The distinct spelled tokens of a batch, on the CPU: their lengths are to be known there."""
 
     ids_N: Tensor
     """Open ids, ascending."""
     characters_NL: Tensor
     """Padded with PAD."""
     lengths_N: Tensor
-    """At least 1 each; on the CPU."""
-
-    def places(self, ids: Tensor) -> Tensor:
-        """Where in `ids_N` each of `ids` is."""
-        return torch.searchsorted(self.ids_N, ids)
-
-    def to(self, device: torch.device) -> "Spelled":
-        """The same tokens on `device`."""
-        ids_N, characters_NL = (x.to(device, non_blocking=True) for x in (self.ids_N, self.characters_NL))
-        return Spelled(ids_N, characters_NL, self.lengths_N)
+    """At least 1 each."""
 
 
 class Written(NamedTuple):
@@ -92,17 +83,18 @@ class Spelling(nn.Module):
         for n in range(0, len(spelled.ids_N), TOKENS):
             lengths_N = spelled.lengths_N[n : n + TOKENS]
             characters_NL = spelled.characters_NL[n : n + TOKENS, : int(lengths_N.max())]
-            _, state = self.reader(self.embedding(characters_NL), None, lengths_N)
+            _, state = self.reader(self._embedded(characters_NL), None, lengths_N)
             vectors.append(self.project(state[0]))
         return torch.cat(vectors)
 
     def write(self, read_ND: Tensor, spelled: Spelled, ids_N: Tensor) -> Written:
-        """How likely the writer finds the tokens `ids_N` (open ids), each where the words' output reads `read_ND`."""
-        places_N = spelled.places(ids_N)
+        """How likely the writer finds the tokens `ids_N` (open ids, on the CPU), each where the words' output reads
+        `read_ND`."""
+        places_N = torch.searchsorted(spelled.ids_N, ids_N)
         parts = []
         for n in range(0, len(ids_N), TOKENS):
             places = places_N[n : n + TOKENS]
-            lengths_N = spelled.lengths_N[places.cpu()]
+            lengths_N = spelled.lengths_N[places]
             characters_NL = spelled.characters_NL[places, : int(lengths_N.max())]
             part = self._write(read_ND[n : n + TOKENS], characters_NL, lengths_N)
             parts.append(part._replace(tokens_M=part.tokens_M + n))
@@ -111,12 +103,17 @@ class Spelling(nn.Module):
     def _write(self, read_ND: Tensor, characters_NL: Tensor, lengths_N: Tensor) -> Written:
         mark_N1 = characters_NL.new_ones(len(characters_NL), 1)
         inputs_NL = torch.cat([BOS * mark_N1, characters_NL], dim=1)
-        read_NLH, _ = self.writer(self.embedding(inputs_NL), self._first(read_ND), lengths_N + 1)
-        ends_N1 = lengths_N.to(inputs_NL.device).unsqueeze(1)
+        read_NLH, _ = self.writer(self._embedded(inputs_NL), self._first(read_ND), lengths_N + 1)
+        ends_N1 = lengths_N.unsqueeze(1)
         targets_NL = torch.cat([characters_NL, PAD * mark_N1], dim=1).scatter(1, ends_N1, EOS)
-        steps_1L = torch.arange(inputs_NL.shape[1], device=inputs_NL.device).unsqueeze(0)
-        tokens_M, places_M = (steps_1L <= ends_N1).nonzero(as_tuple=True)
-        return Written(read_NLH[tokens_M, places_M], targets_NL[tokens_M, places_M], tokens_M)
+        tokens_M, places_M = (torch.arange(inputs_NL.shape[1]).unsqueeze(0) <= ends_N1).nonzero(as_tuple=True)
+        real = tokens_M, places_M, targets_NL[tokens_M, places_M]
+        tokens_M, places_M, targets_M = (x.to(read_NLH.device, non_blocking=True) for x in real)
+        return Written(read_NLH[tokens_M, places_M], targets_M, tokens_M)
+
+    def _embedded(self, characters_NL: Tensor) -> Tensor:
+        embedded: Tensor = self.embedding(characters_NL.to(self.embedding.weight.device, non_blocking=True))
+        return embedded
 
     def draw(self, read_D: Tensor, choose: Callable[[Tensor, bool], int], longest: int) -> list[int]:
         """The characters of a new token, until EOS or `longest`.

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 from unroll.kinds.language_model.network import LanguageModel, Reading
 from unroll.kinds.language_model.settings import LanguageModelBatches, LanguageModelSettings
 from unroll.kinds.language_model.spelling import Spelled, spelled_tokens
-from unroll.nn.losses import Loss, cross_entropy, linear_cross_entropy
+from unroll.nn.losses import Loss, cross_entropy
 from unroll.nn.recurrent import StackState
 from unroll.text.batches import Segment, make_batch, row_batches, stream_segments
 from unroll.text.encoded import EncodedDataset, EncodedSplit
@@ -22,9 +23,10 @@ VALID_LANES, VALID_STEPS, VALID_ROWS = 16, 128, 64
 
 
 class Piece(NamedTuple):
-    """What one loss is computed from, on the device."""
+    """What one loss is computed from."""
 
     segment: Segment
+    """Inputs on the device, targets and mask on the CPU: what is to be known of them is known without waiting."""
     lengths_B: Tensor | None
     """Of rows that are run to their real length; on the CPU."""
     spelled: Spelled | None
@@ -83,10 +85,9 @@ class Task:
         read_ND, targets_N = reading.read_BTD.flatten(0, 1), segment.targets.flatten()
         if segment.mask is not None:
             real = segment.mask.flatten().nonzero().squeeze(1)
-            read_ND, targets_N = read_ND[real], targets_N[real]
-        smoothing = self.settings.label_smoothing if self.network.training else 0.0
-        weight, bias = self.network.output.weight, self.network.output.bias
-        loss = linear_cross_entropy(read_ND, weight, bias, self.network.closed(targets_N), smoothing)
+            read_ND, targets_N = read_ND[real.to(self.device, non_blocking=True)], targets_N[real]
+        wanted = (self.settings.label_smoothing, self.settings.sampled_softmax) if self.network.training else ()
+        loss = self.network.output.loss(read_ND, self.network.closed(targets_N), *wanted)
         if spelled is not None:
             loss = loss._replace(nats=loss.nats + self._spelling_nats(read_ND, targets_N, spelled))
         if self.network.training and (self.settings.activation_penalty or self.settings.change_penalty):
@@ -109,6 +110,7 @@ class Task:
         squares_BT = reading.dropped_BTO.pow(2).mean(-1)
         changes_BT = reading.top_BTO.diff(dim=1).pow(2).mean(-1)
         if mask_BT is not None:
+            mask_BT = mask_BT.to(self.device, non_blocking=True)
             squares_BT, changes_BT = squares_BT * mask_BT, changes_BT * mask_BT[:, 1:]
         return self.settings.activation_penalty * squares_BT.sum() + self.settings.change_penalty * changes_BT.sum()
 
@@ -130,4 +132,5 @@ class Task:
         if self.network.spelling is not None:
             spell = self.data.spellings["text"].of
             spelled = spelled_tokens([segment.inputs, segment.targets], self.network.vocabulary, spell)
-        return Piece(segment.to(self.device), lengths_B, None if spelled is None else spelled.to(self.device))
+        inputs = segment.inputs.to(self.device, non_blocking=True)
+        return Piece(replace(segment, inputs=inputs), lengths_B, spelled)

@@ -14,6 +14,7 @@ def additive_scores(query_BTA: Tensor, keys_BSA: Tensor, v_A: Tensor) -> Tensor:
 
     On the CPU one target position is computed after the other, so that what belongs to it stays in the cache.
     """
+    query_BTA, keys_BSA = query_BTA.to(v_A.dtype), keys_BSA.to(v_A.dtype)  # under autocast they may be narrower
     if query_BTA.is_cuda:
         return torch.tanh(query_BTA.unsqueeze(2) + keys_BSA.unsqueeze(1)) @ v_A
     return _Stepwise.apply(query_BTA, keys_BSA, v_A)  # type: ignore[no-any-return, no-untyped-call]

@@ -65,7 +65,9 @@ class ConditionalModel(nn.Module):
             steps.append(self.decode(chosen_B1, memory, state, dropout=dropout))
             state = steps[-1].state
             with torch.no_grad():
-                drawn_B1 = self.log_probabilities(steps[-1], memory, reach).squeeze(1).exp().multinomial(1)
+                p_BV = self.log_probabilities(steps[-1], memory, reach).squeeze(1).exp()
+                # As `multinomial`, which would wait for a GPU to look whether these are probabilities.
+                drawn_B1 = (p_BV / torch.empty_like(p_BV).exponential_()).argmax(-1, keepdim=True)
         read_BTD, weights_BTS = (
             torch.cat(parts, dim=1) for parts in ([s.read_BTD for s in steps], [s.weights_BTS for s in steps])
         )

@@ -50,14 +50,14 @@ class Encoder(nn.Module):
 
         `lengths_B` lies on the CPU; `packed` runs each row to its real length instead of over its padding.
         """
-        order_BS = reversal(lengths_B, x_BSE.shape[1]).to(x_BSE.device)
+        order_BS = reversal(lengths_B, x_BSE.shape[1]).to(x_BSE.device, non_blocking=True)
         pack_B = lengths_B if packed else None
         y = x_BSE
         for n, layer in enumerate(self.layers):
             x = drop_units(y, self.rates.between, self.rates, self.training) if n else y
             y = layer(x, order_BS, pack_B) if isinstance(layer, Bidirectional) else layer(x, None, pack_B)[0]
             y = y + x if n + 1 >= self.residual_from else y
-        return y, self._summary(y, lengths_B.to(y.device))
+        return y, self._summary(y, lengths_B.to(y.device, non_blocking=True))
 
     def _summary(self, values_BSM: Tensor, lengths_B: Tensor) -> Tensor:
         """`last`: what each direction has read when it has read all; `mean`: of all positions; `zero`: nothing."""

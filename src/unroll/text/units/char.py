@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from unroll.files import write_json
 from unroll.settings import Count, Settings, rule
 from unroll.stored import read_stored
-from unroll.text.chunks import batches
 from unroll.text.counting import CharacterCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.vocabulary import CODE_POINTS, EncodedTexts, StoredTokens, Vocabulary, by_count, printable
+from unroll.workers import batches
 
 
 class CharSettings(Settings):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -137,8 +137,8 @@ class SubwordVocabulary(Vocabulary):
 
 def _flat(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All ids one after the other, and how many each row has (N,)."""
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    return np.array([n for row in rows for n in row], dtype=np.int64), lengths
+    lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+    return np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths
 
 
 def _special_pieces() -> dict[str, Any]:

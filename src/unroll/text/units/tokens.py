@@ -1,6 +1,7 @@
 """What the units share whose ids stand for a tokenizer's tokens or parts of them: how text is counted and encoded."""
 
 from abc import abstractmethod
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -9,15 +10,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from unroll.text.chunks import Chunks, batches, cut
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
+from unroll.workers import batches
 
-KEPT_CHUNKS = 500_000  # distinct chunks remembered
-KEPT_CHARACTERS = 1_000  # longer chunks are not: they hardly come again
+KEPT_CHUNKS, KEPT_CHARACTERS = 500_000, 10_000_000  # of which the ids are remembered
 
 
 class TokenVocabulary(Vocabulary):
@@ -27,7 +27,7 @@ class TokenVocabulary(Vocabulary):
         self._tokens = [*SPECIALS, *entries]
         self._ids = {entry: n for n, entry in enumerate(entries, start=len(SPECIALS))}
         self._tokenizer = tokenizer
-        self._chunk_ids = _Remembered(self)
+        self._known = _Known(self)
         self.invertible = tokenizer.invertible
 
     @abstractmethod
@@ -49,20 +49,21 @@ class TokenVocabulary(Vocabulary):
         return ids.astype(np.int64, copy=False), lengths
 
     def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
-        chunks = _cut(texts, self._tokenizer)
-        rows = [self._chunk_ids[chunk] for chunk in chunks.kinds]
-        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
-        flat = np.fromiter(chain.from_iterable(rows), np.int64, int(sizes.sum()))
-        each = sizes[chunks.numbers]
+        known = self._remembered
+        chunks = [self._tokenizer.chunks(text) for text in texts]
+        counts = np.fromiter(map(len, chunks), np.int64, len(chunks))
+        numbers = np.fromiter(map(known.__getitem__, chain.from_iterable(chunks)), np.int64, int(counts.sum()))
+        begins, flat, unknown = (
+            np.frombuffer(part, part.typecode) for part in (known.begins, known.flat, known.unknown)
+        )
+        each = np.diff(begins)[numbers]
         reach = np.append(0, np.cumsum(each))
         # From a place among the ids of all chunks of the texts to that of the same id in `flat`.
-        shift = (np.cumsum(sizes) - sizes)[chunks.numbers] - reach[:-1]
+        shift = begins[numbers] - reach[:-1]
         ids = flat[np.repeat(shift, each) + np.arange(reach[-1])]
-        unknown: Counter[str] = Counter()
-        for chunk, row, count in zip(chunks.kinds, rows, chunks.counts(), strict=True):
-            if UNK in row:
-                unknown[chunk] += count
-        return EncodedTexts(ids, np.diff(reach[chunks.ends], prepend=0), unknown)
+        lost = Counter(numbers[unknown[numbers] > 0].tolist())
+        lengths = np.diff(reach[np.cumsum(counts)], prepend=0)
+        return EncodedTexts(ids, lengths, {known.chunks[n]: count for n, count in lost.items()})
 
     def decode(self, ids: Iterable[int]) -> str:
         return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
@@ -70,22 +71,48 @@ class TokenVocabulary(Vocabulary):
     def tokens(self, ids: Iterable[int]) -> list[str]:
         return [printable(self._tokens[n]) for n in ids]
 
+    @property
+    def _remembered(self) -> "_Known":
+        """The chunks met so far, of which there are never too many."""
+        if len(self._known) > KEPT_CHUNKS or self._known.characters > KEPT_CHARACTERS:
+            self._known.forget()
+        return self._known
+
     def _encode(self, text: str) -> list[int]:
-        return list(chain.from_iterable(map(self._chunk_ids.__getitem__, self._tokenizer.chunks(text))))
+        return list(chain.from_iterable(map(self._remembered.ids, self._tokenizer.chunks(text))))
 
 
-class _Remembered(dict[str, tuple[int, ...]]):
-    """The ids of chunks, worked out at first sight."""
+class _Known(dict[str, int]):
+    """The numbers of chunks in the order in which they are first met, and the ids of each."""
 
     def __init__(self, vocabulary: TokenVocabulary) -> None:
         super().__init__()
         self._vocabulary = vocabulary
+        self.forget()
 
-    def __missing__(self, chunk: str) -> tuple[int, ...]:
+    def forget(self) -> None:
+        """Begin anew."""
+        self.clear()
+        self.chunks: list[str] = []
+        self.flat = array("q")  # the ids of all chunks one after the other
+        self.begins = array("q", [0])  # where those of each begin, and the end
+        self.unknown = array("b")  # whether there is UNK among them
+        self.characters = 0
+
+    def __missing__(self, chunk: str) -> int:
+        number = self[chunk] = len(self)
         ids = self._vocabulary.chunk_ids(chunk)
-        if len(self) < KEPT_CHUNKS and len(chunk) <= KEPT_CHARACTERS:
-            self[chunk] = ids
-        return ids
+        self.chunks.append(chunk)
+        self.flat.extend(ids)
+        self.begins.append(len(self.flat))
+        self.unknown.append(UNK in ids)
+        self.characters += len(chunk)
+        return number
+
+    def ids(self, chunk: str) -> "array[int]":
+        """The ids of a chunk."""
+        number = self[chunk]
+        return self.flat[self.begins[number] : self.begins[number + 1]]
 
 
 def count_tokens(texts: Texts, tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
@@ -105,11 +132,5 @@ def _count(tokenizer: Tokenizer, also: bool, texts: Iterable[str]) -> tuple[Toke
     for batch in batches(texts):
         if characters:
             characters.add(batch)
-        chunks = _cut(batch, tokenizer)
-        counts.add(zip(chunks.kinds, chunks.counts(), strict=True))
+        counts.add(Counter(chain.from_iterable(map(tokenizer.chunks, batch))).items())
     return counts.tokens, characters
-
-
-def _cut(texts: Sequence[str], tokenizer: Tokenizer) -> Chunks:
-    """The chunks of `texts` as `tokenizer` makes them."""
-    return cut([text.lower() for text in texts] if tokenizer.lowercase else texts)

@@ -1,51 +1,30 @@
-"""Texts cut many at once: the chunks are those of each text alone, and counts are those of a dictionary."""
+"""Texts cut and counted: plain lines are cut as all others, and counts are those of a dictionary."""
 
 from collections import Counter
-from itertools import chain, pairwise
 from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unroll.text import chunks as chunks_module
 from unroll.text import counting as counting_module
-from unroll.text.chunks import batches, cut
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
-from unroll.text.tokenizer import Tokenizer
+from unroll.text.tokenizer import _CHUNKS, Tokenizer
 
 WHITE_SPACE = "".join(c for c in map(chr, range(0x110000)) if c.isspace())
-ANY_TEXTS = st.lists(st.text() | st.text(WHITE_SPACE + "  ab.é東\ud800", max_size=12), max_size=8)
-
-
-def chunks_of(texts):
-    found = cut(texts)
-    ends = [0, *found.ends.tolist()]
-    assert len(ends) == len(texts) + 1
-    return [[found.kinds[n] for n in found.numbers[start:end]] for start, end in pairwise(ends)]
+ANY_TEXT = st.text() | st.text(WHITE_SPACE + "  ab.é東", max_size=12) | st.text(" ab", max_size=9)
 
 
 @settings(max_examples=500, deadline=None)
-@given(texts=ANY_TEXTS)
-def test_texts_cut_together_have_the_chunks_of_each_alone(texts):
-    expected = [Tokenizer("joiner", lowercase=False).chunks(text) for text in texts]
-    assert chunks_of(texts) == expected
-    found = cut(texts)
-    assert Counter(chain.from_iterable(expected)) == sum(
-        (Counter({kind: n}) for kind, n in zip(found.kinds, found.counts(), strict=True)), Counter()
-    )
+@given(text=ANY_TEXT)
+def test_plain_lines_are_cut_as_all_others(text):
+    assert Tokenizer("joiner", lowercase=False).chunks(text) == _CHUNKS(text)
 
 
 @pytest.mark.parametrize("space", WHITE_SPACE)
 def test_every_white_space_parts_words(space):
-    texts = [f"a{space}b{space}", f"{space}c", f"a {space}b", f"{space}{space}"]
-    assert chunks_of(texts) == [Tokenizer("whitespace", lowercase=False).chunks(text) for text in texts]
-
-
-def test_batches_hold_all_texts_in_order_and_end_at_their_size(monkeypatch):
-    monkeypatch.setattr(chunks_module, "BATCH_CHARACTERS", 5)
-    assert list(batches(["aaa", "", "bbbbbbb", "c"])) == [["aaa", ""], ["bbbbbbb"], ["c"]]
-    assert list(batches([])) == []
+    for text in (f"a{space}b{space}", f"{space}c", f"a {space}b", f"{space}{space}", f"a{space}b"):
+        assert Tokenizer("whitespace", lowercase=False).chunks(text) == _CHUNKS(text)
 
 
 @settings(max_examples=200, deadline=None)
