@@ -18,6 +18,7 @@ from unroll.kinds.ngram.counts import Tokens, count_orders, read_tokens
 from unroll.kinds.ngram.estimate import estimate
 from unroll.kinds.ngram.model import NgramModel
 from unroll.kinds.ngram.predictor import NgramPredictor
+from unroll.text.shards import Texts
 from unroll.text.specials import EOS
 from unroll.text.units.word import WordSettings, WordVocabulary
 
@@ -90,7 +91,7 @@ def estimation(tokens: Tokens, vocabulary: int) -> Callable[[], object]:
 
 
 def _read(texts: list[str]) -> tuple[WordVocabulary, Tokens]:
-    vocabulary = WordVocabulary.build(texts, WordSettings(unit="word", tokenizer="whitespace"))
+    vocabulary = WordVocabulary.build(Texts([texts]), WordSettings(unit="word", tokenizer="whitespace"))
     return vocabulary, _tokens(vocabulary, texts)
 
 

@@ -1,5 +1,6 @@
 """Decode with several finished runs as one: bundles and raw test text in, measures, samples, predictions out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,14 +23,17 @@ def combine(
     settings = params.load()
     from unroll.nn.device import prepare
 
-    device = prepare(settings.compute)
+    compute = settings.compute
+    device = prepare(compute)
+    from unroll.engine import engine_of
     from unroll.evaluation.evaluate import evaluate_run
     from unroll.kinds.combination.loading import bundles_of, load_combination
     from unroll.text.encoded import EncodedDataset
 
     chosen = params.entry("combinations", settings.combinations, combination)
+    engine = engine_of(compute, partial(prepare, compute), compute.threads, compute.gpus)
     predictor, dataset = load_combination(combination, chosen, models, device), EncodedDataset.open(data)
-    evaluate_run(predictor, dataset, chosen.evaluate, bundles_of(chosen, models), None, results, predictions)
+    evaluate_run(predictor, dataset, chosen.evaluate, bundles_of(chosen, models), None, results, predictions, engine)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
+from unroll.engine import engine_of
 from unroll.files import read_json
 from unroll.text.encoded import MANIFEST
 from unroll.text.encoding import encode_dataset
@@ -22,8 +23,8 @@ def encode(
 ) -> None:
     """Encode DATASET of params.yaml."""
     settings = params.load()
-    chosen = params.entry("datasets", settings.datasets, dataset)
-    encode_dataset(dataset, raw, vocab, chosen, out, settings.compute.num_workers)
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    encode_dataset(dataset, raw, vocab, chosen, out, engine)
     for split, counts in read_json(out / MANIFEST)["splits"].items():
         told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")
         typer.echo(f"{dataset}.{split}: {counts['rows']:,} rows; {told}")

@@ -1,5 +1,6 @@
 """Evaluate one run: a bundle and the raw test text in, measures, samples, figures and predictions out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,9 @@ def evaluate(
     settings = params.load()
     from unroll.nn.device import prepare
 
-    device = prepare(settings.compute)
+    compute = settings.compute
+    device = prepare(compute)
+    from unroll.engine import engine_of
     from unroll.evaluation.evaluate import evaluate_run
     from unroll.files import read_json
     from unroll.kinds import load_model
@@ -36,8 +39,9 @@ def evaluate(
     fingerprint = read_json(model / INFO)["fingerprint"]
     checkpoints_of(run, fingerprint, checkpoints, settings.compute.checkpoints).clear()
     chosen = params.entry("runs", settings.runs, run).evaluate
+    engine = engine_of(compute, partial(prepare, compute), compute.threads, compute.gpus)
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
-    evaluate_run(predictor, dataset, chosen, [model], history, results, predictions)
+    evaluate_run(predictor, dataset, chosen, [model], history, results, predictions, engine)
 
 
 if __name__ == "__main__":

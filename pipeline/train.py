@@ -30,6 +30,7 @@ def train(
     if isinstance(chosen.train, TrainSettings) and is_for_many(settings.compute):
         launch(run, settings.compute)
     device = prepare(settings.compute, place())
+    from unroll.engine import engine_of
     from unroll.text.encoded import EncodedDataset
     from unroll.training.run import train_run
 
@@ -37,7 +38,8 @@ def train(
     with joined(run, device) as group:
         encoded = EncodedDataset.open(data)
         places = model, results, checkpoints, settings.compute.checkpoints
-        train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places, group)
+        engine = engine_of(settings.compute)
+        train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places, group, engine)
 
 
 if __name__ == "__main__":

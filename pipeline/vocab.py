@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
+from unroll.engine import engine_of
 from unroll.text.vocabulary import save_vocabularies
 
 app = typer.Typer(add_completion=False)
@@ -19,8 +20,8 @@ def vocab(
 ) -> None:
     """Build the vocabularies of DATASET of params.yaml."""
     settings = params.load()
-    chosen = params.entry("datasets", settings.datasets, dataset)
-    for field, vocabulary in save_vocabularies(raw, chosen, out, settings.compute.num_workers).items():
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    for field, vocabulary in save_vocabularies(raw, chosen, out, engine).items():
         typer.echo(f"{dataset}.{field}: {len(vocabulary):,} ids, unit {vocabulary.unit}")
 
 

@@ -89,8 +89,8 @@ def test_the_curves_that_dvc_draws_are_columns_of_the_history():
 # Each layer may import itself and those before it.
 LAYERS = [
     ["errors"],
-    ["settings", "files", "code", "scheduling", "images", "progress"],
-    ["mistakes", "checksums"],
+    ["settings", "files", "code", "scheduling", "images", "progress", "cluster", "workers"],
+    ["mistakes", "checksums", "engine"],
     ["stored", "parsing"],
     ["text"],
     ["nn"],

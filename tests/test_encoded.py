@@ -9,9 +9,10 @@ import torch
 from builders import dataset, pair_dataset, text_dataset
 from pydantic import ValidationError
 
+from unroll import workers
 from unroll.errors import UserError
 from unroll.kinds.seq2seq.predictor import PairPredictor
-from unroll.text import encoding, workers
+from unroll.text import encoding
 from unroll.text.corpus import SPLITS
 from unroll.text.encoded import EncodedDataset
 from unroll.text.encoding import encode_dataset

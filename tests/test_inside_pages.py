@@ -20,6 +20,7 @@ from unroll.kinds.language_model.network import LanguageModel
 from unroll.kinds.language_model.predictor import LanguageModelPredictor
 from unroll.kinds.language_model.settings import LanguageModelSettings
 from unroll.kinds.ngram.predictor import NgramPredictor
+from unroll.text.shards import Texts
 from unroll.text.specials import EOS
 from unroll.text.units.char import CharVocabulary
 from unroll.text.units.word import WordSettings, WordVocabulary
@@ -86,7 +87,7 @@ def test_an_end_of_text_begins_anew():
 
 def test_surfaces_hold_the_spaces_that_a_unit_implies():
     text = "to be, or\n not"
-    words = WordVocabulary.build([text], WordSettings(unit="word"))
+    words = WordVocabulary.build(Texts([[text]]), WordSettings(unit="word"))
     ids = [EOS, *words.encode(text).tolist(), EOS]
     found = surfaces(words, ids)
     assert "".join(found) == text

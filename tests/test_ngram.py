@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram import model as model_module
 from unroll.kinds.ngram.counts import count_orders, read_tokens
 from unroll.kinds.ngram.estimate import FALLBACK, discounts_of, estimate
@@ -198,3 +199,23 @@ def test_the_same_figures_as_kenlm():
     for text, expected in KENLM_SCORES.items():
         found = model.nats(tokens_of([[ids.get(w, UNK) for w in text.split()]], "text"))
         assert -found[1:] / math.log(10) == pytest.approx(expected, abs=1e-6)
+
+
+def assert_same(found, wanted):
+    assert len(found) == len(wanted)
+    for ours, theirs in zip(found, wanted, strict=True):
+        for name in ("keys", "suffix", "count", "leading"):
+            ours_N, theirs_N = getattr(ours, name), getattr(theirs, name)
+            assert ours_N.dtype == theirs_N.dtype
+            assert ours_N.tolist() == theirs_N.tolist()
+
+
+@settings(max_examples=150, deadline=None)
+@given(texts=small, context=contexts, order=st.integers(1, 5), size=st.integers(1, 12))
+def test_counts_of_shards_are_those_of_the_whole(texts, context, order, size):
+    tokens = tokens_of(texts, context)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counts_module, "SHARD_TOKENS", size)
+        found = count_orders(tokens, order, V)
+    assert len(tokens) <= counts_module.SHARD_TOKENS
+    assert_same(found, count_orders(tokens, order, V))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from unroll.errors import UserError
 from unroll.text.settings import CharField, SubwordField, SyllableField, WordField
+from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.spelling import END, ORDER, START, UNSEEN, SpellingModel
 from unroll.text.tokenizer import Tokenizer
@@ -284,11 +286,24 @@ def test_long_texts_without_a_space_are_learned_from():
 
 def test_a_large_text_is_sampled_evenly():
     lines = [f"line {n:04d}" for n in range(1000)]
-    kept = subword_module._sample(iter(lines), 1000)
+    kept = subword_module._sample(Texts([lines]), 1000)
     assert sum(map(len, kept)) <= 1000
     assert len(kept) > 45
     assert len(set(np.diff([int(line.split()[1]) for line in kept]).tolist())) == 1
-    assert subword_module._sample(iter(lines), 10**6) == lines
+    assert subword_module._sample(Texts([lines]), 10**6) == lines
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(st.text("ab", min_size=1, max_size=9), max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=4),
+    characters=st.integers(1, 60),
+)
+def test_the_sample_is_every_second_or_fourth_line_however_the_text_is_cut(lines, cuts, characters):
+    steps = (1 << n for n in range(10))
+    wanted = next(lines[::n] for n in steps if sum(map(len, lines[::n])) <= characters or len(lines[::n]) <= 1)
+    shards = [lines[start:end] for start, end in pairwise([0, *sorted(cuts), 40])]
+    assert subword_module._sample(Texts(shards), characters) == wanted
 
 
 @settings(max_examples=200, deadline=None)
@@ -315,7 +330,9 @@ def test_the_characters_of_pieces_add_up(tmp_path_factory, text):
 
 SCRIPT = """
 import sys
+from itertools import pairwise
 from pathlib import Path
+from unroll.text.shards import Texts
 from unroll.text.settings import *
 from unroll.text.vocabulary import build_vocabulary
 texts = Path(sys.argv[1]).read_text(encoding="utf-8").split("|")

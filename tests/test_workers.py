@@ -5,12 +5,13 @@ import os
 import pytest
 from builders import dataset
 
+from unroll import workers
+from unroll.engine import Local
 from unroll.errors import UserError
-from unroll.text import workers
 from unroll.text.encoding import encode_dataset
 from unroll.text.settings import DatasetSettings
 from unroll.text.vocabulary import save_vocabularies
-from unroll.text.workers import AHEAD, batches, in_order
+from unroll.workers import AHEAD, batches, in_order
 
 
 def doubled(n):
@@ -65,8 +66,8 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path, monkeypatch):
         written = []
         for processes in (1, 2):
             folder = tmp_path / f"{number}-{processes}"
-            save_vocabularies(tmp_path / "raw", settings, folder / "vocab", processes)
-            encode_dataset("tiny", tmp_path / "raw", folder / "vocab", settings, folder / "encoded", processes)
+            save_vocabularies(tmp_path / "raw", settings, folder / "vocab", Local(processes))
+            encode_dataset("tiny", tmp_path / "raw", folder / "vocab", settings, folder / "encoded", Local(processes))
             files = sorted(path for path in folder.rglob("*") if path.is_file())
             written.append({path.relative_to(folder): path.read_bytes() for path in files})
         assert written[0] == written[1], unit

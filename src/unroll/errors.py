@@ -29,6 +29,10 @@ class UserError(Exception):
         self.problems = list(map(_one_line, [problems] if isinstance(problems, str) else problems))
         super().__init__("\n".join(self.problems))
 
+    def __reduce__(self) -> tuple[type["UserError"], tuple[list[str]]]:
+        """Each problem stays a line where it is told by another process than the one that found it."""
+        return UserError, (self.problems,)
+
 
 def _one_line(text: str) -> str:
     """`text` with its line ends and what else cannot be seen as escapes, whatever name or message it has inside."""

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -20,11 +20,14 @@ from unroll.cli.mending import mend_run_cache, mended
 from unroll.errors import UserError
 
 if TYPE_CHECKING:
+    from unroll.cli.cluster_runs import ClusterChildren
+    from unroll.nn.device import ComputeSettings
     from unroll.params import Params
     from unroll.scheduling import Children
 
 # DVC holds its lock while it hashes and caches, not while a stage's command runs; one that comes meanwhile waits.
-DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
+MODULE = ("-m", "dvc", "--wait-for-lock")
+DVC = (sys.executable, *MODULE)
 # Stages of no chain, which read what all runs have made: the last `dvc repro` runs them.
 AFTER_ALL = ("combine", "compare")
 # Lines of DVC that are worth reading once at most, and no problem.
@@ -50,9 +53,21 @@ class Chain:
     needs: frozenset[str] = frozenset()
 
 
+def _jobs(text: str) -> str:
+    if text != "ray" and not (text.isdecimal() and int(text)):
+        raise typer.BadParameter(f"{text!r} is neither a number from 1 on nor ray")
+    return text
+
+
 def repro(
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="parts side by side; by default what the CPU cores are enough for")
+        str | None,
+        typer.Option(
+            parser=_jobs,
+            metavar="N|ray",
+            help="parts side by side; by default what the CPU cores are enough for; ray: on the nodes of the Ray "
+            "cluster at compute.address, as many as they have room for",
+        ),
     ] = None,
 ) -> None:
     """Run what has changed: `dvc repro`, with corpora, datasets and runs side by side where none waits for another.
@@ -62,6 +77,8 @@ def repro(
         unroll repro
 
         unroll repro --jobs 4
+
+        unroll repro --jobs ray
     """
     from unroll.cli.machine import lacking_corpora
     from unroll.params import load
@@ -69,8 +86,8 @@ def repro(
 
     params = load()
     if os.environ.get("NNODES", "1") != "1":  # hosts that train together meet in one training after the other
-        jobs = 1
-    jobs = jobs or max(1, _cores() // (params.compute.threads * params.compute.processes))
+        jobs = "1"
+    children = _on_cluster(params) if jobs == "ray" else Children()
     environment = _environment()
     mend_run_cache()
     status = changed_stages()
@@ -83,14 +100,29 @@ def repro(
     stale = stale_chains(chains, status)
     chained = {stage for chain in chains.values() for stage in chain.stages}
     known = all(stage in chained or stage.partition("@")[0] in AFTER_ALL for stage in status)
-    children = Children()
+    here = int(jobs or max(1, _cores() // params.compute.cpus)) if jobs != "ray" else 0
     with children.end_with_us():
-        if jobs == 1 or len(stale) < 2 or not known:
+        if not known or (here and (here == 1 or len(stale) < 2)):
             code = children.run([*DVC, "repro", "--keep-going"], environment)
         else:
-            print(f"{len(stale)} parts to run, {jobs} side by side: {', '.join(map(_label, stale))}", flush=True)
-            code = _side_by_side(stale, jobs, children, environment)
+            where = f"{here} side by side" if here else f"on the Ray cluster at {params.compute.address}"
+            print(f"{len(stale)} parts to run, {where}: {', '.join(map(_label, stale))}", flush=True)
+            code = _side_by_side(stale, here or len(stale) or 1, children, environment, params.compute)
     raise SystemExit(128 + children.stopped_by if children.stopped_by else code)
+
+
+def _on_cluster(params: "Params") -> "ClusterChildren":
+    """What runs parts on the cluster; `UserError` where there is none, or none that could."""
+    from unroll.cli.cluster_runs import ClusterChildren
+    from unroll.cluster import check_resources
+
+    if params.compute.address is None:
+        raise UserError(
+            "compute.address: --jobs ray needs HOST:PORT of a Ray cluster there, as `ray start --head` names it"
+        )
+    children = ClusterChildren(params.compute.address)
+    check_resources(children.ray, params.compute.cpus, params.compute.gpus)
+    return children
 
 
 def changed_stages() -> dict[str, Any]:
@@ -136,12 +168,38 @@ def stale_chains(chains: Mapping[str, Chain], status: Iterable[str]) -> dict[str
     return {name: Chain(chain.stages, chain.needs & stale) for name, chain in chains.items() if name in stale}
 
 
-def _side_by_side(chains: Mapping[str, Chain], jobs: int, children: "Children", environment: Mapping[str, str]) -> int:
+def _runner(
+    children: "Children", environment: Mapping[str, str], compute: "ComputeSettings"
+) -> Callable[[str, Chain, Callable[[str], None]], int]:
+    """What runs a chain by its name, here or on the cluster, and gives its lines away; it returns an exit code."""
+    from unroll.cli.cluster_runs import ClusterChildren
+    from unroll.engine import OVERRIDE
+
+    def run(name: str, chain: Chain, show: Callable[[str], None]) -> int:
+        stages = ("repro", "--single-item", *chain.stages)
+        if not isinstance(children, ClusterChildren):
+            return children.run([*DVC, *stages], environment, show)
+        if name.startswith(("runs.", "combinations.")):  # a run has a node's resources: it does its shards there
+            return children.run_on_cluster([*MODULE, *stages], {OVERRIDE: "local"}, show, compute.cpus, compute.gpus)
+        waits = compute.engine == "ray"  # while others work on its shards, which need all CPUs
+        return children.run_on_cluster([*MODULE, *stages], {}, show, 0 if waits else 1, 0)
+
+    return run
+
+
+def _side_by_side(
+    chains: Mapping[str, Chain],
+    jobs: int,
+    children: "Children",
+    environment: Mapping[str, str],
+    compute: "ComputeSettings",
+) -> int:
     """Run the chains and then whatever is left; return the exit code."""
     from unroll.scheduling import run_graph
 
     last_lines: dict[str, deque[str]] = {}
     printing = threading.Lock()
+    run = _runner(children, environment, compute)
 
     def show(line: str, label: str = "") -> None:
         with printing:
@@ -159,7 +217,7 @@ def _side_by_side(chains: Mapping[str, Chain], jobs: int, children: "Children", 
             if _worth_reading(line):
                 show(line, label)
 
-        done = not children.run([*DVC, "repro", "--single-item", *chains[name].stages], environment, keep_and_show)
+        done = not run(name, chains[name], keep_and_show)
         if not children.stopped_by:
             show(f"{'done' if done else 'failed'} after {time.monotonic() - begun:.0f} s", label)
         return done

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.engine import LOCAL, Engine
 from unroll.evaluation.caption_figures import Shown, attention_over_image, contact_sheet
 from unroll.evaluation.captions import as_words, score_captions
 from unroll.evaluation.excerpts import random_rows
@@ -23,12 +24,14 @@ CELLS = 8  # a picture is compared by so many means across and down, for the nea
 IMAGES = 4_096  # training images compared at a time
 
 
-def caption_findings(predictor: CaptionModel, dataset: EncodedDataset, settings: CaptionEvaluation) -> Findings:
+def caption_findings(
+    predictor: CaptionModel, dataset: EncodedDataset, settings: CaptionEvaluation, engine: Engine = LOCAL
+) -> Findings:
     """Scores of the best captions and of those of the nearest training image, and captions beside their images."""
     images = dataset.raw_images("test")
     arrays = [predictor.read(data, f"image {row + 1} of the test split") for row, (data, _) in enumerate(images)]
     with parts_done("decoded", len(arrays)) as tell:
-        found = predictor.decode(arrays, settings, tell)
+        found = predictor.decode(arrays, settings, tell, engine)
     hypotheses = [as_words(one.text) for one in found]
     references = [[text for said in captions if (text := as_words(said))] or [""] for _, captions in images]
     scores = score_captions(hypotheses, references)

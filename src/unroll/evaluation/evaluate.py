@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unroll.engine import LOCAL, Engine
 from unroll.evaluation.figures import Scale, learning_curve, length_histogram, read_history
 from unroll.evaluation.settings import CaptionEvaluation, LanguageModelEvaluation, PairEvaluation
 from unroll.files import read_json, whole_file, whole_folder, write_json
@@ -21,12 +22,13 @@ def evaluate_run(
     history: Path | None,
     results: Path,
     predictions: Path,
+    engine: Engine = LOCAL,
 ) -> None:
     """Evaluate `predictor` (a `LanguageModel`, `PairModel` or `CaptionModel`, as `settings` say) on the raw test split.
 
-    `models` are the bundles it comes from, `history` its training if it had one. Writes `metrics.json`, `samples.md`
-    and `figures/` below `results` and the folder `predictions`, once everything is known. Raises `UserError` if a
-    language model has no finite score.
+    `models` are the bundles it comes from, `history` its training if it had one; `engine` decodes. Writes
+    `metrics.json`, `samples.md` and `figures/` below `results` and the folder `predictions`, once everything is known.
+    Raises `UserError` if a language model has no finite score.
     """
     # What scores pairs takes seconds to import; a language model does without.
     if isinstance(settings, LanguageModelEvaluation):
@@ -36,11 +38,11 @@ def evaluate_run(
     elif isinstance(settings, CaptionEvaluation):
         from unroll.evaluation.caption_findings import caption_findings
 
-        findings = caption_findings(predictor, dataset, settings)
+        findings = caption_findings(predictor, dataset, settings, engine)
     else:
         from unroll.evaluation.pair_findings import pair_findings
 
-        findings = pair_findings(predictor, dataset, settings)
+        findings = pair_findings(predictor, dataset, settings, engine)
     figures = {**findings.figures, "lengths.png": _lengths_figure(dataset)}
     curves = {} if history is None else read_history(history)
     if any(curves.values()):

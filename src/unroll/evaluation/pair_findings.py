@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.engine import LOCAL, Engine
 from unroll.evaluation.baselines import baselines
 from unroll.evaluation.bucket_figure import scores_by_bucket
 from unroll.evaluation.excerpts import PAIR_SEED, SHOWN, random_rows
@@ -25,10 +26,12 @@ DRAWN: dict[Metric, dict[str, str]] = {
 }
 
 
-def pair_findings(predictor: PairModel, dataset: EncodedDataset, settings: PairEvaluation) -> Findings:
+def pair_findings(
+    predictor: PairModel, dataset: EncodedDataset, settings: PairEvaluation, engine: Engine = LOCAL
+) -> Findings:
     """Scores of the best hypotheses and of the baselines, where they are how good, and where the model looked."""
     sources = dataset.raw_texts("test", "source")
-    measured = measure_pairs(predictor, sources, dataset.raw_texts("test", "target"), settings)
+    measured = measure_pairs(predictor, sources, dataset.raw_texts("test", "target"), settings, engine)
     metrics, scores = measured.metrics(), measured.scores
     others = {
         name: {**score_lines(lines, measured.references, settings).corpus, **copy_rate(sources, lines)}

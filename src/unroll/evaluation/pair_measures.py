@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unroll.engine import LOCAL, Engine
 from unroll.evaluation.buckets import UNKNOWN, WORDS, Bucket, as_metrics, buckets
 from unroll.evaluation.pairs import KEYS, PairScores, one_line, score_pairs
 from unroll.evaluation.predictors import Hypothesis, PairModel
@@ -41,14 +42,18 @@ class PairMeasures:
 
 
 def measure_pairs(
-    predictor: PairModel, sources: Sequence[str], references: Sequence[str], settings: PairEvaluation
+    predictor: PairModel,
+    sources: Sequence[str],
+    references: Sequence[str],
+    settings: PairEvaluation,
+    engine: Engine = LOCAL,
 ) -> PairMeasures:
-    """Decode `sources` and score the best hypothesis of each against its reference.
+    """Decode `sources`, which `engine` does, and score the best hypothesis of each against its reference.
 
     Says so on stderr if the references look tokenized and the settings do not.
     """
     with parts_done("decoded", len(sources)) as tell:
-        found = predictor.decode(sources, settings, tell)
+        found = predictor.decode(sources, settings, tell, engine)
     lines = [one_line(hypothesis.text) for hypothesis in found]
     reference_lines = [one_line(text) for text in references]
     tokenized = sum(line.endswith(" .") for line in reference_lines)

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unroll.engine import LOCAL, Engine
 from unroll.kinds.captioner.settings import CaptionDecodeSettings
 from unroll.kinds.generation import Sampling, TextScore
 from unroll.kinds.language_model.network import LanguageModel as Network
@@ -64,8 +65,13 @@ class PairModel(Protocol):
     @property
     def target(self) -> Vocabulary: ...
 
-    def decode(self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent) -> Sequence[Hypothesis]:
-        """The best hypothesis of each source, in order; `tell` hears how many are done since it heard before."""
+    def decode(
+        self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent, engine: Engine = LOCAL
+    ) -> Sequence[Hypothesis]:
+        """The best hypothesis of each source, in order; `tell` hears how many are done since it heard before.
+
+        `engine` searches, batch by batch.
+        """
 
     def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Any]) -> float | None:
         """The mean probability of writing a token, not copying it, over what `decode` gave; None without a pointer."""
@@ -84,6 +90,10 @@ class CaptionModel(Protocol):
         """A file's bytes as the model reads them."""
 
     def decode(
-        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, tell: Tell = silent
+        self,
+        images: Sequence[NDArray[Any]],
+        settings: CaptionDecodeSettings,
+        tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> Sequence[Hypothesis]:
-        """The best caption of each image, in order; `tell` as of a `PairModel`."""
+        """The best caption of each image, in order; `tell` and `engine` as of a `PairModel`."""

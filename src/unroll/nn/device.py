@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from unroll.engine import EngineSettings
 from unroll.errors import UserError
-from unroll.settings import PathName, Settings
+from unroll.settings import PathName
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +19,7 @@ FLOAT32_ERROR = 1e-5
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's mallopt
 
 
-class ComputeSettings(Settings):
+class ComputeSettings(EngineSettings):
     """Where it runs: no stage depends on it, so changing it never trains again."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -28,11 +29,19 @@ class ComputeSettings(Settings):
     processes: int = Field(default=1, ge=1, le=1_024)
     """Processes that train a run together on this machine, each a part of every batch; on GPUs each has one of its own.
     As many of each machine where `NNODES` says that there are several: docs/scale.md."""
-    num_workers: int = Field(default=1, ge=1, le=1_024)
-    """Processes that count words and encode text side by side; any number gives the same bytes."""
     checkpoints: PathName | None = None
     """An address that fsspec knows, as `s3://bucket/folder`, or a folder that all machines share: checkpoints are
     copied there, and a training whose machine is gone goes on from there on another one."""
+
+    @property
+    def cpus(self) -> int:
+        """CPU cores that a run keeps busy."""
+        return self.threads * self.processes
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that a run asks a cluster for."""
+        return self.processes if self.device == "cuda" else 0
 
 
 def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":

@@ -85,17 +85,32 @@ def write_corpus(corpus: Corpus, folder: Path, settings: Settings | None = None)
         write_sums(part)
 
 
-def read_texts(folder: Path, split: str, column: str) -> Iterator[str]:
+def read_texts(folder: Path, split: str, column: str, groups: range | None = None) -> Iterator[str]:
     """The texts of one column in order, read a few at a time; `UserError` for an unknown split or column.
 
-    Where a row has several, one comes after the other.
+    Where a row has several, one comes after the other. `groups` are the row groups wanted, by default all.
     """
-    for cell in read_cells(folder, split, column):
+    for cell in read_cells(folder, split, column, groups):
         yield from (cell,) if isinstance(cell, str) else cell
 
 
-def read_cells(folder: Path, split: str, column: str) -> Iterator[Any]:
+def read_cells(folder: Path, split: str, column: str, groups: range | None = None) -> Iterator[Any]:
     """The cells of one column in order: a text each, or a list of texts, or bytes; as `read_texts`."""
+    with _opened(folder, split, column) as file:
+        # By row groups: `iter_batches` would keep the whole compressed file in memory.
+        for group in range(file.num_row_groups) if groups is None else groups:
+            for batch in file.read_row_group(group, columns=[column]).to_batches(BATCH_ROWS):
+                yield from batch.column(0).to_pylist()
+
+
+def row_groups(folder: Path, split: str, column: str) -> int:
+    """How many row groups there are to read; `UserError` as of `read_texts`."""
+    with _opened(folder, split, column) as file:
+        return int(file.num_row_groups)
+
+
+@contextmanager
+def _opened(folder: Path, split: str, column: str) -> Iterator[pq.ParquetFile]:
     path = folder / f"{split}.parquet"
     if not path.is_file():
         raise UserError(f"{path}: no such file; fetch the corpus first")
@@ -103,10 +118,7 @@ def read_cells(folder: Path, split: str, column: str) -> Iterator[Any]:
         names = file.schema_arrow.names
         if column not in names:
             raise UserError(f"{path}: no column '{column}'{did_you_mean(column, names)}")
-        # By row groups: `iter_batches` would keep the whole compressed file in memory.
-        for group in range(file.num_row_groups):
-            for batch in file.read_row_group(group, columns=[column]).to_batches(BATCH_ROWS):
-                yield from batch.column(0).to_pylist()
+        yield file
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from unroll.text.vocabulary import CODE_POINTS
 
@@ -31,6 +33,14 @@ class TokenCounts:
             recent[token] += count
         if len(recent) > RECENT:
             self._pack()
+
+    def merge(self, other: "TokenCounts") -> None:
+        """Count all that `other` has counted."""
+        self._packed.append(other._table())
+        self._settle()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_recent": Counter(), "_packed": [self._table()]}
 
     def __len__(self) -> int:
         """How many distinct tokens there are."""
@@ -63,6 +73,9 @@ class TokenCounts:
         columns = [list(self._recent.keys()), list(self._recent.values())]
         self._packed.append(pa.table(columns, schema=_SCHEMA))
         self._recent.clear()
+        self._settle()
+
+    def _settle(self) -> None:
         # Merged when what is new is as much as what is old: each token is merged a few times, however many there are.
         while len(self._packed) > 1 and len(self._packed[-1]) >= len(self._packed[-2]) // 2:
             self._packed[-2:] = [_merged(self._packed[-2:])]
@@ -130,6 +143,19 @@ class CharacterCounts:
         found = np.bincount(codes)
         self._counts[: len(found)] += found
         return texts
+
+    def merge(self, other: "CharacterCounts") -> None:
+        """Count all that `other` has counted."""
+        self._counts += other._counts
+
+    def __getstate__(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        codes = np.flatnonzero(self._counts)
+        return codes, self._counts[codes]
+
+    def __setstate__(self, state: tuple[NDArray[np.int64], NDArray[np.int64]]) -> None:
+        self.__init__()  # type: ignore[misc]
+        codes, counts = state
+        self._counts[codes] = counts
 
     def __getitem__(self, character: str) -> int:
         return int(self._counts[ord(character)])

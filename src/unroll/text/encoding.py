@@ -5,13 +5,14 @@ counted.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from shutil import copyfile
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,32 +21,33 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from unroll.checksums import sums_of, verify, write_sums
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
-from unroll.text.corpus import PARQUET, SPLITS, read_texts
+from unroll.text.corpus import PARQUET, SPLITS
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
 from unroll.text.report import FieldCounts
 from unroll.text.settings import DatasetSettings
+from unroll.text.shards import corpus_shards
 from unroll.text.specials import EOS
 from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, load_vocabularies, vocabulary_stems
-from unroll.text.workers import batches, in_order
+from unroll.workers import batches
 
 REPORT = "report.json"
 WRITTEN_SPLITS = ("train", "valid")  # the test split is evaluated as raw text
 
 
 def encode_dataset(
-    name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path, workers: int = 1
+    name: str, raw: Path, vocab: Path, settings: DatasetSettings, folder: Path, engine: Engine = LOCAL
 ) -> None:
     """Encode the corpus in `raw` with the vocabularies in `vocab` as the dataset `name`, whole or not at all.
 
     `max_length` cuts training rows and every `source`; the ids that it cuts are written, too, and only left out of a
-    row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. `workers` is as
-    many processes as encode; what is written is the same by any number of them. Raises `UserError` for a split without
-    rows and for vocabularies that are not those of the dataset's fields.
+    row's length. Of the test split cuts are counted as a model makes them, which reads its raw text. `engine` encodes.
+    Raises `UserError` for a split without rows and for vocabularies that are not those of the dataset's fields.
     """
     verify(raw)
     stems = vocabulary_stems(vocab)
@@ -56,7 +58,7 @@ def encode_dataset(
     with whole_folder(folder) as part:
         counts = {}
         for split in SPLITS:
-            counts[split] = _encode_split(split, raw, vocabularies, settings, part / split, workers)
+            counts[split] = _encode_split(split, raw, vocabularies, settings, part / split, engine)
             if split == WRITTEN_SPLITS[-1]:
                 _write_spelled(vocabularies, part)
         write_json(part / REPORT, _report(name, stems, vocabularies, counts))
@@ -105,50 +107,83 @@ def _encode_split(
     vocabularies: dict[str, Vocabulary],
     settings: DatasetSettings,
     folder: Path,
-    workers: int,
+    engine: Engine,
 ) -> dict[str, FieldCounts]:
     folder.mkdir()
     counts = {}
     for field, vocabulary in vocabularies.items():
-        texts = followed(read_texts(raw, split, settings.column(field)), f"{raw.name}.{split}.{field}: texts encoded")
+        shards = [*corpus_shards(raw, split, settings.column(field))]
+        encoded = engine.map_shards(partial(encode_shard, vocabulary), shards)
+        encoded = followed(encoded, f"{raw.name}.{split}.{field}: parts encoded", len(shards))
         limit = settings.max_length if split == "train" or field == "source" else None
         stem = folder / field if split in WRITTEN_SPLITS else None
         counts[field] = FieldCounts(vocabulary, single=field == "text")
-        _encode_field(texts, vocabulary, limit, stem, counts[field], workers)
+        _encode_field(chain.from_iterable(encoded), vocabulary, limit, stem, counts[field])
         if not counts[field].rows:
             raise UserError(f"{raw / split}.parquet: no rows; a dataset needs text in every split")
     _copy_raw(raw / f"{split}.parquet", {field: settings.column(field) for field in vocabularies}, folder / RAW)
     return counts
 
 
-def _encode_field(
-    texts: Iterator[str],
-    vocabulary: Vocabulary,
-    limit: int | None,
-    stem: Path | None,
-    counts: FieldCounts,
-    workers: int,
-) -> None:
-    """Encode `texts` and add them to `counts`; with a `stem`, write them as the files of an `EncodedField`."""
+class EncodedBatch(NamedTuple):
+    """Some texts of a shard."""
+
+    characters: int
+    """How long they are together."""
+    encoded: EncodedTexts
+    spelled: list[str]
+    """The tokens that have no id of their own, in the order in which they first come: the first is encoded as the size
+    of the vocabulary, the second as that and one."""
+
+
+def encode_shard(vocabulary: Vocabulary, texts: Iterable[str]) -> list[EncodedBatch]:
+    """The texts of a shard as any process encodes them, whatever it has met before."""
+    return [_encode_batch(vocabulary, batch) for batch in batches(texts)]
+
+
+def _encode_batch(vocabulary: Vocabulary, texts: Sequence[str]) -> EncodedBatch:
+    encoded, spelled = vocabulary.encode_counted(texts), []
+    ids = encoded.ids
+    if isinstance(vocabulary, HybridVocabulary):
+        is_open = ids >= len(vocabulary)
+        tokens, first, inverse = np.unique(ids[is_open], return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        spelled = [vocabulary.token(n) for n in tokens[order].tolist()]
+        places = np.empty(len(order), dtype=np.int64)
+        places[order] = np.arange(len(order))
+        ids = ids.copy()
+        ids[is_open] = len(vocabulary) + places[inverse]
+    return EncodedBatch(sum(map(len, texts)), encoded._replace(ids=ids.astype(_id_type(vocabulary))), spelled)
+
+
+def _with_open_ids(vocabulary: Vocabulary, batch: EncodedBatch) -> EncodedTexts:
+    """A batch with the ids that this process has given, or now gives, to the tokens that have none of their own."""
+    if not isinstance(vocabulary, HybridVocabulary):
+        return batch.encoded
+    given = np.array([vocabulary.id_of(token) for token in batch.spelled], dtype=np.int64)
+    ids = batch.encoded.ids.astype(np.int64)
+    is_open = ids >= len(vocabulary)
+    ids[is_open] = given[ids[is_open] - len(vocabulary)]
+    return batch.encoded._replace(ids=ids)
+
+
+def _id_type(vocabulary: Vocabulary) -> type[np.unsignedinteger[Any]]:
     closed = not isinstance(vocabulary, HybridVocabulary)
-    id_type = np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
+    return np.uint16 if closed and len(vocabulary) <= 1 << 16 else np.uint32
+
+
+def _encode_field(
+    batches: Iterable[EncodedBatch], vocabulary: Vocabulary, limit: int | None, stem: Path | None, counts: FieldCounts
+) -> None:
+    """Add `batches` to `counts`; with a `stem`, write them as the files of an `EncodedField`."""
     with ExitStack() as stack:
-        files = _FieldFiles(stem, id_type, stack) if stem else None
-        # An open vocabulary numbers its tokens as it meets them: that one process does.
-        encode = partial(_encode_batch, vocabulary, id_type)
-        for characters, encoded in in_order(encode, batches(texts), workers if closed else 1):
+        files = _FieldFiles(stem, _id_type(vocabulary), stack) if stem else None
+        for batch in batches:
+            encoded = _with_open_ids(vocabulary, batch)
             kept = encoded.lengths + 1 if limit is None else np.minimum(encoded.lengths, limit) + 1
-            counts.add(characters, encoded, kept)
+            counts.add(batch.characters, encoded, kept)
             if files:
                 files.add(encoded.ids, encoded.lengths, kept)
-
-
-def _encode_batch(
-    vocabulary: Vocabulary, id_type: type[np.unsignedinteger[Any]], texts: Sequence[str]
-) -> tuple[int, EncodedTexts]:
-    """How many characters the texts have, and their ids."""
-    encoded = vocabulary.encode_counted(texts)
-    return sum(map(len, texts)), encoded._replace(ids=encoded.ids.astype(id_type))
 
 
 def _write_spelled(vocabularies: dict[str, Vocabulary], folder: Path) -> None:

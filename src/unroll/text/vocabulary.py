@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from unroll.checksums import verify, write_sums
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import damaged, read_json, whole_folder, write_json
-from unroll.progress import followed
 from unroll.settings import Settings, rule
 from unroll.stored import read_stored
-from unroll.text.corpus import read_texts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import JOINER
 
@@ -69,6 +69,10 @@ class Vocabulary(ABC):
         ids, lengths = self.encode_many(texts)
         rows = np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK])
         return EncodedTexts(ids, lengths, Counter(texts[row] for row in rows))
+
+    @abstractmethod
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What another process makes the same vocabulary of, without what this one remembers."""
 
     @abstractmethod
     def decode(self, ids: Iterable[int]) -> str:
@@ -135,11 +139,9 @@ class StoredTokens(Settings):
             yield "`tokens` should be valid Unicode, without lone surrogates"
 
 
-def build_vocabulary(texts: Iterable[str], settings: "UnitSettings", workers: int = 1) -> Vocabulary:
-    """The vocabulary of `texts`, read once, by so many processes where that pays; the same by any number of them.
-
-    Raises `UserError` if they do not suffice.
-    """
+def build_vocabulary(texts: Texts | Iterable[str], settings: "UnitSettings") -> Vocabulary:
+    """The vocabulary of `texts`; raises `UserError` if they do not suffice."""
+    texts = texts if isinstance(texts, Texts) else Texts([list(texts)])
     from unroll.text.units.char import CharVocabulary
     from unroll.text.units.hybrid import HybridVocabulary
     from unroll.text.units.subword import SubwordVocabulary
@@ -148,40 +150,37 @@ def build_vocabulary(texts: Iterable[str], settings: "UnitSettings", workers: in
 
     match settings.unit:
         case "char":
-            return CharVocabulary.build(texts, settings, workers)
+            return CharVocabulary.build(texts, settings)
         case "word":
-            return WordVocabulary.build(texts, settings, workers)
+            return WordVocabulary.build(texts, settings)
         case "subword":
-            return SubwordVocabulary.build(texts, settings, workers)
+            return SubwordVocabulary.build(texts, settings)
         case "syllable":
-            return SyllableVocabulary.build(texts, settings, workers)
+            return SyllableVocabulary.build(texts, settings)
         case "hybrid":
-            return HybridVocabulary.build(texts, settings, workers)
+            return HybridVocabulary.build(texts, settings)
 
 
-def save_vocabularies(raw: Path, settings: "DatasetSettings", folder: Path, workers: int = 1) -> dict[str, Vocabulary]:
+def save_vocabularies(
+    raw: Path, settings: "DatasetSettings", folder: Path, engine: Engine = LOCAL
+) -> dict[str, Vocabulary]:
     """Build the vocabularies of a dataset from the training split of the corpus in `raw`; write `folder`.
 
-    A shared vocabulary is built from the texts of all fields that share it, and kept once. `workers` is as many
-    processes as work on it; the vocabularies are the same by any number of them.
+    `engine` counts.
+    A shared vocabulary is built from the texts of all fields that share it, and kept once.
     """
     verify(raw)
     owners = settings.owners
     built = {}
     for owner in sorted(set(owners.values())):
         columns = [settings.column(field) for field in owners if owners[field] == owner]
-        built[owner] = build_vocabulary(_training_texts(raw, columns), settings.unit(owner), workers)
+        built[owner] = build_vocabulary(Texts.of_corpus(raw, "train", columns, engine), settings.unit(owner))
     with whole_folder(folder) as part:
         for stem, vocabulary in built.items():
             vocabulary.save(part, stem)
         write_json(part / INDEX, {"fields": owners})
         write_sums(part)
     return {field: built[owner] for field, owner in owners.items()}
-
-
-def _training_texts(raw: Path, columns: Sequence[str]) -> Iterator[str]:
-    for column in columns:
-        yield from followed(read_texts(raw, "train", column), f"{raw.name}.{column}: texts counted")
 
 
 def load_vocabularies(folder: Path) -> dict[str, Vocabulary]:

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
+from unroll.engine import LOCAL, Engine
 from unroll.training.history import History
 from unroll.training.progress import TrainingProgress
 from unroll.training.ranking import Best
@@ -38,15 +39,15 @@ class Estimable(Protocol):
     def steps(self) -> int:
         """How many stages there are."""
 
-    def stages(self) -> Iterator[Stage]:
-        """One model after the other; the last is the one asked for."""
+    def stages(self, engine: Engine = LOCAL) -> Iterator[Stage]:
+        """One model after the other; the last is the one asked for. `engine` does what falls into shards."""
 
 
 class Estimation:
     """What `Trainer` is for gradients: `fit` returns the last stage and fills `history`, a row a stage."""
 
-    def __init__(self, run: str, task: Estimable) -> None:
-        self.run, self.task = run, task
+    def __init__(self, run: str, task: Estimable, engine: Engine) -> None:
+        self.run, self.task, self.engine = run, task, engine
         self.history = History()
         self.step = 0
         self.score = None
@@ -57,7 +58,7 @@ class Estimation:
         remarks: Sequence[str] = ()
         with TrainingProgress(self.run, 0.0) as progress:
             began = time.perf_counter()
-            for stage in self.task.stages():
+            for stage in self.task.stages(self.engine):
                 self.step += 1
                 seconds = time.perf_counter() - began
                 losses = {"train_loss": stage.train_loss, "valid_loss": stage.valid_loss}

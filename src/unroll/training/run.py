@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import sha256
 from unroll.kinds import load_task
@@ -39,13 +40,14 @@ def train_run(
     checkpoints: Path,
     store: str | None = None,
     group: Group | None = None,
+    engine: Engine = LOCAL,
 ) -> None:
     """Train `run` (an entry of params.yaml's `runs`) and write its bundle to `model`, its history to `results`.
 
     `init` is the bundle of the run that it starts from, `code` are the files that the run's fingerprint covers, and
     below `checkpoints` lies what an interrupted training goes on from, with copies below the address `store`. The
-    processes of `group` train together. Raises `UserError` if the data has other fields than the kind reads, `store` is
-    no address, hosts have another run, or training breaks down.
+    processes of `group` train together; `engine` counts n-grams. Raises `UserError` if the data has other fields than
+    the kind reads, `store` is no address, hosts have another run, or training breaks down.
     """
     group = group or Group()
     torch.manual_seed(run.seed)
@@ -67,7 +69,7 @@ def train_run(
         tell_unused(checkpoints, resumable, saved)
         trainer: Trainer | Estimation
         if isinstance(task, Estimable):
-            trainer = Estimation(name, task)
+            trainer = Estimation(name, task, engine)
         else:
             score = _score(run.train, task, data, vocabularies)
             trainer = Trainer(name, task, run.train, run.seed, device, saved, score, group)

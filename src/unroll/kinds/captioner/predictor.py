@@ -4,12 +4,14 @@ B images, K hypotheses each, S positions of an image, T target time.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import damaged
 from unroll.kinds.bundle import INFO, Bundle
@@ -53,10 +55,14 @@ class CaptionPredictor:
         return array
 
     def decode(
-        self, images: Sequence[NDArray[Any]], settings: CaptionDecodeSettings, tell: Tell = silent
+        self,
+        images: Sequence[NDArray[Any]],
+        settings: CaptionDecodeSettings,
+        tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> list[Hypothesis]:
         """The best caption of each image, in order."""
-        return [best for best, *_ in self.decode_nbest(images, settings, 1, tell)]
+        return [best for best, *_ in self.decode_nbest(images, settings, 1, tell, engine)]
 
     def decode_nbest(
         self,
@@ -64,36 +70,42 @@ class CaptionPredictor:
         settings: CaptionDecodeSettings,
         count: int | None = None,
         tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> list[list[Hypothesis]]:
         """The best `count` captions of each image, the best first; a beam has `settings.beam` at most, the default.
 
-        `tell` is called with how many images are done since the call before.
+        `tell` is called with how many images are done since the call before; batches are the shards of `engine`.
         """
         count = settings.beam if count is None else count
         positions = self.network.encoder.positions if self.attends else 1
         found: list[list[Hypothesis]] = []
-        for batch in batches([positions] * len(images), max(settings.beam, count), len(self.target)):
-            for first in range(batch.start, batch.stop, IMAGES):
-                places = range(first, min(first + IMAGES, batch.stop))
-                several = self._search([images[n] for n in places], list(places), settings, count)
-                found += [[self._readable(one) for one in hypotheses] for hypotheses in several]
-                tell(len(places))
+        shards = [
+            range(first, min(first + IMAGES, batch.stop))
+            for batch in batches([positions] * len(images), max(settings.beam, count), len(self.target))
+            for first in range(batch.start, batch.stop, IMAGES)
+        ]
+        search = partial(self._search, settings=settings, count=count)
+        for several in engine.map_shards(search, ({n: images[n] for n in places} for places in shards)):
+            found += [[self._readable(one) for one in hypotheses] for hypotheses in several]
+            tell(len(several))
         return found
 
     @torch.inference_mode()
     def _search(
-        self, images: list[NDArray[Any]], places: list[int], settings: CaptionDecodeSettings, count: int
+        self, images: Mapping[int, NDArray[Any]], settings: CaptionDecodeSettings, count: int
     ) -> list[list[Found]]:
-        memory, state = self.network.encode(torch.from_numpy(np.stack(images)).to(self.device))
+        """`images` by their places."""
+        memory, state = self.network.encode(torch.from_numpy(np.stack([*images.values()])).to(self.device))
         limits_B = torch.full((len(images),), max(settings.min_length, settings.max_length))
         random_BKT = None
         if settings.sample is not None:
-            random_BKT = random_numbers(settings.sample.seed, places, count, limits_B)
+            random_BKT = random_numbers(settings.sample.seed, [*images], count, limits_B)
         sentences = Sentences(memory.source.mask_BS, limits_B, random_BKT)
-        return find_hypotheses(Decoding(self.network, memory), state, sentences, settings, count)
+        found = find_hypotheses(Decoding(self.network, memory), state, sentences, settings, count)
+        return [[one._replace(weights_TS=one.weights_TS.cpu()) for one in several] for several in found]
 
     def _readable(self, found: Found) -> Hypothesis:
-        weights_TS = found.weights_TS.double().cpu().numpy()
+        weights_TS = found.weights_TS.double().numpy()
         tokens = self.target.tokens(found.tokens)
         text = self.target.decode(found.tokens)
         return Hypothesis(text, found.score, found.log_probability, tokens, weights_TS, found.tokens)

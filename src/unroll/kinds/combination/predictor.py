@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.kinds.seq2seq.penalties import length_norm
 from unroll.kinds.seq2seq.predictor import Hypothesis, PairPredictor
@@ -79,11 +80,16 @@ class CombinedPredictor(PairPredictor):
         return _Together([step for step, _ in begun], self.fusion), state
 
     def decode_nbest(
-        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None, tell: Tell = silent
+        self,
+        sources: Sequence[str],
+        settings: DecodeSettings,
+        count: int | None = None,
+        tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> list[list[Hypothesis]]:
         if self.rescoring is None:
-            return super().decode_nbest(sources, settings, count, tell)
-        found = super().decode_nbest(sources, settings, tell=tell)
+            return super().decode_nbest(sources, settings, count, tell, engine)
+        found = super().decode_nbest(sources, settings, tell=tell, engine=engine)
         return [self._rescored(several, settings)[:count] for several in found]
 
     def p_gen(self, sources: Sequence[str], hypotheses: Sequence[Hypothesis]) -> None:

@@ -85,7 +85,7 @@ class NgramPredictor(Generator):
 def weights_of(model: NgramModel) -> dict[str, Tensor]:
     """The arrays of a model by name, as a bundle holds them."""
     return {
-        f"{n}.{name}": torch.from_numpy(array)
+        f"{n}.{name}": torch.from_numpy(np.require(array, requirements="W"))  # what a cluster gave cannot be written
         for n, table in enumerate(model.tables, start=1)
         for name, array in vars(table).items()
     }

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unroll.engine import LOCAL, Engine
 from unroll.kinds.ngram.counts import Context, Tokens, count_orders, read_tokens
 from unroll.kinds.ngram.estimate import FALLBACK, estimate
 from unroll.kinds.ngram.model import NgramModel
@@ -44,9 +45,9 @@ class Task:
         """How many stages there are."""
         return self.order
 
-    def stages(self) -> Iterator[Stage]:
-        """The models of order 1, 2, ... up to the one asked for, each smoothed for itself."""
-        for model in estimate(list(count_orders(self.train, self.order, self.vocabulary)), self.vocabulary):
+    def stages(self, engine: Engine = LOCAL) -> Iterator[Stage]:
+        """The models of order 1, 2, ... up to the one asked for, each smoothed for itself; `engine` counts."""
+        for model in estimate(count_orders(self.train, self.order, self.vocabulary, engine), self.vocabulary):
             yield Stage(
                 weights=weights_of(model),
                 train_loss=_mean_nats(model, self.train),

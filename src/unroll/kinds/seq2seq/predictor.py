@@ -4,6 +4,7 @@ B sentences, K hypotheses each, N = B K, S source time, T target time, V vocabul
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.kinds.bundle import Bundle
 from unroll.kinds.seq2seq.conditional import ConditionalModel
@@ -84,22 +86,29 @@ class PairPredictor:
         """The ids that the encoder reads: the text and its end, cut to the dataset's `max_length` like in training."""
         return self._read(text, 0, False).ids
 
-    def decode(self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent) -> list[Hypothesis]:
+    def decode(
+        self, sources: Sequence[str], settings: DecodeSettings, tell: Tell = silent, engine: Engine = LOCAL
+    ) -> list[Hypothesis]:
         """The best hypothesis of each source, in order; a single sample, if `settings` ask for samples."""
-        return [best for best, *_ in self.decode_nbest(sources, settings, 1, tell)]
+        return [best for best, *_ in self.decode_nbest(sources, settings, 1, tell, engine)]
 
     def decode_nbest(
-        self, sources: Sequence[str], settings: DecodeSettings, count: int | None = None, tell: Tell = silent
+        self,
+        sources: Sequence[str],
+        settings: DecodeSettings,
+        count: int | None = None,
+        tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> list[list[Hypothesis]]:
         """The best `count` hypotheses of each source, the best first, in the order of the sources.
 
         A beam has no more than `settings.beam`, which is the default; samples there are as many as are asked for.
-        `tell` is called with how many sources are done since the call before.
+        `tell` is called with how many sources are done since the call before; batches are the shards of `engine`.
         Raises `UserError` if `settings` ask for what the units cannot do.
         """
         words = settings.replace_unknown
         rows = [self._read(text, place, words) for place, text in enumerate(sources)]
-        return self._decode(rows, settings, count, tell)
+        return self._decode(rows, settings, count, tell, engine)
 
     def decode_stream(
         self,
@@ -138,7 +147,12 @@ class PairPredictor:
         return _Source(np.append(ids, EOS)[: self.max_length + 1], wanted[: self.max_length + 1], cut, place)
 
     def _decode(
-        self, rows: Sequence[_Source], settings: DecodeSettings, count: int | None, tell: Tell = silent
+        self,
+        rows: Sequence[_Source],
+        settings: DecodeSettings,
+        count: int | None,
+        tell: Tell = silent,
+        engine: Engine = LOCAL,
     ) -> list[list[Hypothesis]]:
         if settings.replace_unknown and not (
             isinstance(self.source, WordVocabulary) and isinstance(self.target, WordVocabulary)
@@ -149,9 +163,11 @@ class PairPredictor:
         found: dict[int, list[Hypothesis]] = {}
         order = sorted(range(len(rows)), key=lambda n: len(rows[n].ids))
         width = max(settings.beam, count)
-        for chosen in batches([len(rows[n].ids) for n in order], width, len(self.target)):
-            batch = [order[n] for n in chosen]
-            several = self._search([rows[n] for n in batch], settings, count)
+        lengths = [len(rows[n].ids) for n in order]
+        chosen = [[order[n] for n in batch] for batch in batches(lengths, width, len(self.target))]
+        search = partial(self._search, settings=settings, count=count)
+        shards = ([rows[n] for n in batch] for batch in chosen)
+        for batch, several in zip(chosen, engine.map_shards(search, shards), strict=True):
             for n, hypotheses in zip(batch, several, strict=True):
                 found[n] = [self._readable(hypothesis, rows[n], settings) for hypothesis in hypotheses]
             tell(len(batch))
@@ -189,7 +205,10 @@ class PairPredictor:
         sentences = Sentences(mask_BS, limits_B, random_BKT)
         found = find_hypotheses(step, state, sentences, settings, count)
         return [
-            [one._replace(tokens=[back.get(token, token) for token in one.tokens]) for one in several]
+            [
+                one._replace(tokens=[back.get(n, n) for n in one.tokens], weights_TS=one.weights_TS.cpu())
+                for one in several
+            ]
             for several, (_, back) in zip(found, placed, strict=True)
         ]
 
@@ -199,7 +218,7 @@ class PairPredictor:
         return Decoding(self.network, memory), state
 
     def _readable(self, found: Found, row: _Source, settings: DecodeSettings) -> Hypothesis:
-        weights_TS = found.weights_TS[:, : len(row.ids)].double().cpu().numpy()
+        weights_TS = found.weights_TS[:, : len(row.ids)].double().numpy()
         tokens = self.target.tokens(found.tokens)
         if settings.replace_unknown and row.words:
             assert isinstance(self.target, WordVocabulary)

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,10 @@ from unroll.files import write_json
 from unroll.settings import Count, Settings, rule
 from unroll.stored import read_stored
 from unroll.text.counting import CharacterCounts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.vocabulary import CODE_POINTS, EncodedTexts, StoredTokens, Vocabulary, by_count, printable
-from unroll.text.workers import batches
+from unroll.workers import batches
 
 
 class CharSettings(Settings):
@@ -54,11 +55,11 @@ class CharVocabulary(Vocabulary):
         return self._tokens[len(SPECIALS) :]
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: CharSettings, workers: int = 1) -> Self:
+    def build(cls, texts: Texts, settings: CharSettings) -> Self:
         """The characters that `texts` have at least `min_count` times."""
         counts = CharacterCounts()
-        for batch in batches(texts):
-            counts.add(batch)
+        for found in texts.map(_count):
+            counts.merge(found)
         return cls(by_count(counts.at_least(settings.min_count)))
 
     @classmethod
@@ -67,6 +68,9 @@ class CharVocabulary(Vocabulary):
 
     def save(self, folder: Path, stem: str) -> None:
         write_json(folder / f"{stem}.json", {"unit": self.unit, "tokens": self._tokens})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.characters,)
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -97,3 +101,11 @@ class CharVocabulary(Vocabulary):
         """An unknown character is any of the code points that are not known, each as likely."""
         count = int((self.encode(text) == UNK).sum())
         return count * math.log(CODE_POINTS - (len(self) - len(SPECIALS)))
+
+
+def _count(texts: Iterable[str]) -> CharacterCounts:
+    """The characters of a shard."""
+    counts = CharacterCounts()
+    for batch in batches(texts):
+        counts.add(batch)
+    return counts

@@ -7,10 +7,10 @@ characters. Tokens are those of the joiner tokenizer, and every text comes back 
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
 from unroll.text.counting import CharacterCounts, TokenCounts
-from unroll.text.specials import UNK
+from unroll.text.shards import Texts
+from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
 from unroll.text.units.char import CharVocabulary
 from unroll.text.units.tokens import TokenVocabulary, count_tokens
@@ -64,10 +65,10 @@ class HybridVocabulary(TokenVocabulary):
         """Of spelled tokens; their START is BOS and their END is EOS."""
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: HybridSettings, workers: int = 1) -> Self:
+    def build(cls, texts: Texts, settings: HybridSettings) -> Self:
         """The `max_words` most frequent words among those seen `min_count` times, and the characters of `texts`."""
         seen, counts = CharacterCounts(), TokenCounts()
-        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), workers, seen)
+        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
         counts.add((piece, count) for token, count in tokens for piece in pieces(token))
         words = [word for word, n in islice(counts.ranked(), settings.max_words) if n >= settings.min_count]
         return cls(words, by_count(seen.at_least(settings.min_char_count) | {c: seen[c] for c in _ALWAYS}))
@@ -81,6 +82,9 @@ class HybridVocabulary(TokenVocabulary):
         characters = self.characters.characters
         stored = {"unit": self.unit, "characters": characters, "tokens": self._tokens[: self._words]}
         write_json(folder / f"{stem}.json", stored)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._tokens[len(SPECIALS) : self._words], self.characters.characters)
 
     def __len__(self) -> int:
         return self._words
@@ -100,6 +104,10 @@ class HybridVocabulary(TokenVocabulary):
             known = self._ids[token] = len(self._tokens)
             self._tokens.append(token)
         return known
+
+    def token(self, token: int) -> str:
+        """The token of an open id."""
+        return self._tokens[token]
 
     def spelling(self, token: int) -> NDArray[np.int64]:
         """The characters (L,) of an open id."""

@@ -9,7 +9,8 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -21,11 +22,13 @@ from pydantic import Field
 from unroll.errors import UserError
 from unroll.files import damaged, whole_file, write_json
 from unroll.settings import Count, Settings
+from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.vocabulary import Vocabulary, printable
 
 BYTES = 256
 SAMPLE_CHARACTERS = 20_000_000  # what is learned from at most; more takes minutes and changes little
+POWERS = 48  # of two; there are fewer lines than the largest
 LINE_CHARACTERS = 1_000  # at most 4 bytes each: SentencePiece leaves out what has more than 4,192
 
 _SPACE, _ESCAPE = "\u2581", "\x1a"
@@ -55,12 +58,12 @@ class SubwordVocabulary(Vocabulary):
         self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: SubwordSettings, workers: int = 1) -> Self:
+    def build(cls, texts: Texts, settings: SubwordSettings) -> Self:
         """Learn from `texts`, or from an evenly spaced part if they are very long.
 
         Raises `UserError` if there is no text or it has more characters than `max_size` has room for.
         """
-        lines = _sample(_lines(texts), SAMPLE_CHARACTERS)
+        lines = _sample(texts, SAMPLE_CHARACTERS)
         if not lines:
             raise UserError("unit subword: there is no text to learn pieces from")
         model = io.BytesIO()
@@ -98,6 +101,9 @@ class SubwordVocabulary(Vocabulary):
             file.write(self._bytes)
         pieces = self._model.id_to_piece(list(range(len(self))))
         write_json(folder / f"{stem}.json", {"unit": self.unit, "characters": list(map(_characters, pieces))})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._bytes,)
 
     def __len__(self) -> int:
         return len(self._model)
@@ -166,19 +172,28 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
                 yield line
 
 
-def _sample(lines: Iterable[str], characters: int) -> list[str]:
-    """All lines; or every second, fourth ..., so that they have at most so many characters."""
-    kept: list[str] = []
-    total, step = 0, 1
-    for n, line in enumerate(lines):
-        if n % step:
-            continue
-        kept.append(line)
-        total += len(line)
-        if total > characters and len(kept) > 1:
-            kept, step = kept[::2], step * 2
-            total = sum(map(len, kept))
-    return kept
+def _sample(texts: Texts, characters: int) -> list[str]:
+    """All lines; or every second, fourth ..., so that they have at most so many characters, or are a single one."""
+    total = 0
+    firsts = []  # how many lines there are before each shard
+    sums = [0] * POWERS  # characters of every line, every second, every fourth ...
+    for lengths in texts.map(_line_lengths):
+        firsts.append(total)
+        for n in range(POWERS):
+            sums[n] += int(lengths[-total % (1 << n) :: 1 << n].sum())
+        total += len(lengths)
+    step = next(1 << n for n, found in enumerate(sums) if found <= characters or total <= 1 << n)
+    return [line for lines in texts.map(partial(_every, step), firsts) for line in lines]
+
+
+def _line_lengths(texts: Iterable[str]) -> NDArray[np.int64]:
+    """How many characters each line of a shard has."""
+    return np.fromiter(map(len, _lines(texts)), dtype=np.int64)
+
+
+def _every(step: int, texts: Iterable[str], first: int) -> list[str]:
+    """The lines of a shard whose number is a multiple of `step`; that of its first line is `first`."""
+    return list(islice(_lines(texts), -first % step, None, step))
 
 
 def _explain(message: str, size: int) -> str:

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import pyphen
 from pydantic import AfterValidator, Field
@@ -23,6 +23,7 @@ from unroll.mistakes import did_you_mean
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
 from unroll.text.counting import CharacterCounts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
 from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_tokens
@@ -84,10 +85,10 @@ class SyllableVocabulary(TokenVocabulary):
         self._last = {self._surfaces[n]: n for n in single if not self._goes_on[n]}
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: SyllableSettings, workers: int = 1) -> Self:
-        """Read `texts` once; a word or syllable with an unknown character is never kept."""
+    def build(cls, texts: Texts, settings: SyllableSettings) -> Self:
+        """A word or syllable with an unknown character is never kept."""
         seen = CharacterCounts()
-        counts = count_tokens(texts, Tokenizer("joiner", lowercase=False), workers, seen)
+        counts = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
         known = seen.at_least(settings.min_count).keys() | _ALWAYS
         spellable = (token for token, _ in counts.ranked() if known.issuperset(token))
         words = dict.fromkeys(islice(spellable, settings.max_words))
@@ -108,6 +109,9 @@ class SyllableVocabulary(TokenVocabulary):
     def save(self, folder: Path, stem: str) -> None:
         stored = {"unit": self.unit, "language": self._language, "tokens": self._tokens}
         write_json(folder / f"{stem}.json", stored)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._tokens[len(SPECIALS) :], self._language)
 
     def token_ids(self, token: str) -> list[int]:
         whole = self._ids.get(_written(token))

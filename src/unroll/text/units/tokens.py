@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
-from unroll.text.workers import batches, in_order
+from unroll.workers import batches
 
 KEPT_CHUNKS, KEPT_CHARACTERS = 500_000, 10_000_000  # of which the ids are remembered
 
@@ -114,16 +115,22 @@ class _Known(dict[str, int]):
         return self.flat[self.begins[number] : self.begins[number + 1]]
 
 
-def count_tokens(
-    texts: Iterable[str], tokenizer: Tokenizer, workers: int, characters: CharacterCounts | None = None
-) -> TokenCounts:
-    """How often each token occurs, counted by `workers` processes; into `characters`, how often each character does."""
+def count_tokens(texts: Texts, tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
+    """How often each token occurs, and into `characters` how often each character does."""
+    tokens = TokenCounts()
+    for found, seen in texts.map(partial(_count, tokenizer, characters is not None)):
+        tokens.merge(found)
+        if characters and seen:
+            characters.merge(seen)
+    return tokens
+
+
+def _count(tokenizer: Tokenizer, also: bool, texts: Iterable[str]) -> tuple[TokenCounts, CharacterCounts | None]:
+    """The tokens of a shard, and its characters if these are to be counted, `also`."""
     counts = SplitCounts(tokenizer.tokens)
-    counted = batches(texts) if characters is None else map(characters.add, batches(texts))
-    for found in in_order(partial(_count_chunks, tokenizer), counted, workers):
-        counts.add(found)
-    return counts.tokens
-
-
-def _count_chunks(tokenizer: Tokenizer, texts: Sequence[str]) -> list[tuple[str, int]]:
-    return list(Counter(chain.from_iterable(map(tokenizer.chunks, texts))).items())
+    characters = CharacterCounts() if also else None
+    for batch in batches(texts):
+        if characters:
+            characters.add(batch)
+        counts.add(Counter(chain.from_iterable(map(tokenizer.chunks, batch))).items())
+    return counts.tokens, characters

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
+from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.spelling import SpellingModel
 from unroll.text.tokenizer import Tokenizer, TokenizerName
@@ -59,9 +60,9 @@ class WordVocabulary(TokenVocabulary):
         self._settings = {"tokenizer": tokenizer, "lowercase": lowercase}
 
     @classmethod
-    def build(cls, texts: Iterable[str], settings: WordSettings, workers: int = 1) -> Self:
+    def build(cls, texts: Texts, settings: WordSettings) -> Self:
         """The `max_size` most frequent words of `texts` among those that occur at least `min_count` times."""
-        counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase), workers)
+        counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase))
         kept = [word for word, count in islice(counts.ranked(), settings.max_size) if count >= settings.min_count]
         # Words whose spelling is like that of unknown ones; nothing is charged that cannot be undone.
         spelling_words = [] if settings.lowercase else counts.rarest(SPELLING_WORDS)
@@ -80,6 +81,9 @@ class WordVocabulary(TokenVocabulary):
             "spelling": self._spelling_words,
         }
         write_json(folder / f"{stem}.json", stored)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._tokens[len(SPECIALS) :], self._spelling_words, *self._settings.values())
 
     def token_ids(self, token: str) -> tuple[int]:
         return (self._ids.get(token, UNK),)

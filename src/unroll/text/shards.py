@@ -1,0 +1,78 @@
+"""Texts in shards, each read by whoever works on it: this process, or a node that sees the project's folder."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from unroll.engine import LOCAL, Engine
+from unroll.errors import UserError
+from unroll.progress import followed
+from unroll.text.corpus import read_texts, row_groups
+
+R = TypeVar("R")
+
+EACH = 4  # shards for each that can be worked on at once, so that all end together
+MOST_GROUPS = 8  # row groups of a shard
+
+
+@dataclass(frozen=True)
+class CorpusShard:
+    """The texts of some row groups of one column of a corpus."""
+
+    folder: Path
+    split: str
+    column: str
+    groups: range
+    stamp: tuple[int, int]
+    """Size and time of the file, which tell a node whether it reads the same."""
+
+    def __iter__(self) -> Iterator[str]:
+        if _stamp(self.folder, self.split) != self.stamp:
+            raise UserError(f"{self.folder / self.split}.parquet: another file on another node, or it has just changed")
+        return read_texts(self.folder, self.split, self.column, self.groups)
+
+
+def corpus_shards(folder: Path, split: str, column: str, groups: int = 1) -> Iterator[CorpusShard]:
+    """The texts of a column, in order, by so many row groups; `UserError` as of `read_texts`."""
+    there = row_groups(folder, split, column)
+    for first in range(0, there, groups):
+        taken = range(first, min(first + groups, there))
+        yield CorpusShard(folder.resolve(), split, column, taken, _stamp(folder, split))
+
+
+def _stamp(folder: Path, split: str) -> tuple[int, int]:
+    found = (folder / f"{split}.parquet").stat()
+    return found.st_size, found.st_mtime_ns
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All texts that a vocabulary is learned from, in order; who learns reads them as often as needed."""
+
+    shards: Sequence[Iterable[str]]
+    engine: Engine = LOCAL
+    name: str = ""
+    """What a bar calls them; none without."""
+
+    @classmethod
+    def of_corpus(cls, folder: Path, split: str, columns: Sequence[str], engine: Engine = LOCAL) -> Self:
+        """Columns one after the other, in as many shards as keep `engine` busy."""
+        there = row_groups(folder, split, columns[0])
+        alone = engine.at_once == 1  # one shard a column takes least time: what it has in common is looked at once
+        size = max(1, there if alone else min(there // (EACH * engine.at_once), MOST_GROUPS))
+        shards = [shard for column in columns for shard in corpus_shards(folder, split, column, size)]
+        return cls(shards, engine, f"{folder.name}.{'+'.join(columns)}")
+
+    def map(self, function: Callable[..., R], *each: Iterable[Any]) -> Iterator[R]:
+        """`function` of the texts of each shard, and of one item of each of `each`; in order."""
+        alone = self.engine.at_once == 1
+        work = partial(_apply, function, f"{self.name}: texts counted" if alone and self.name else "")
+        found = self.engine.map_shards(work, zip(self.shards, *each, strict=True))
+        return found if alone else followed(found, f"{self.name}: parts counted", len(self.shards))
+
+
+def _apply(function: Callable[..., R], bar: str, shard: tuple[Any, ...]) -> R:
+    texts, *each = shard
+    return function(followed(texts, bar) if bar else iter(texts), *each)
