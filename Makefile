@@ -3,6 +3,7 @@
 # make ui      browse all runs in MLflow
 # make test    run the tests
 # make check   lint, formatting and types
+# make bench   run the benchmarks of the models: half an hour; docs/performance.md has those beside other software
 # make audit   ask for known vulnerabilities of the packages of requirements/lock.txt
 #
 # Each target sets up .venv first, once. Another Python: make repro PYTHON=python3.12
@@ -15,7 +16,7 @@ INSTALLED = .venv/installed
 # pip leaves the packages uncompiled (below): each is compiled when it is first imported, and that has to be kept.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: repro ui test check audit
+.PHONY: repro ui test check bench audit
 
 repro: $(INSTALLED)
 	@$(BIN)/unroll repro $(if $(JOBS),--jobs $(JOBS))
@@ -32,6 +33,9 @@ check: $(INSTALLED)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@for name in core output language_model seq2seq decoding generation; do $(BIN)/python -m bench.$$name || exit 1; done
 
 # pip-audit has an environment of its own: it is no part of the project, and what it needs is not audited.
 AUDIT = .venv-audit/bin/pip-audit

@@ -38,7 +38,7 @@ def core(quick: Quick = False, threads: Threads = 1, out: Out = None) -> None:
     """Recurrent layers against torch.nn's, against their matrix products alone and against the machine's peak."""
     start(threads)
     report = Report("core", "Two recurrent layers, forward and backward", threads, quick, clock_of(threads))
-    rates = peak(report.clock)
+    rates = peak(report)
     report.facts["peak GFLOP/s"] = {name: round(rate / 1e9) for name, rate in rates.items()}
     for size in [Size(5, 4, 16)] if quick else SIZES:
         for cell in GATES:
@@ -75,7 +75,7 @@ def contenders(cell: CellName, size: Size) -> dict[str, Callable[[], object]]:
     T, B, H = size
     x_TBH, x_BTH = torch.randn(T, B, H, requires_grad=True), torch.randn(B, T, H, requires_grad=True)
     grad_TBH, grad_BTH = torch.randn(T, B, H), torch.randn(B, T, H)
-    ours = Recurrent(StackSettings(cell=cell, hidden=H, layers=LAYERS), H, DropoutSettings())
+    ours = make_layers(cell, H)
     entered: dict[str, Callable[[], object]] = {}
     if cell in LIBRARY:
         library = LIBRARY[cell](H, H, LAYERS)
@@ -86,6 +86,11 @@ def contenders(cell: CellName, size: Size) -> dict[str, Callable[[], object]]:
     entered["unroll"] = lambda: _pass(ours, ours(x_BTH)[0], grad_BTH)
     entered["products alone"] = products(cell, size)
     return entered
+
+
+def make_layers(cell: CellName, H: int) -> Recurrent:
+    """Ours, whose input is as wide as their state."""
+    return Recurrent(StackSettings(cell=cell, hidden=H, layers=LAYERS), H, DropoutSettings())
 
 
 def _pass(layers: nn.Module, y: Tensor, grad: Tensor) -> None:

@@ -42,8 +42,14 @@ def language_model(quick: Quick = False, threads: Threads = 1, out: Out = None, 
 def race(report: Report, checkout: Path | None, cell: str, H: int, V: int) -> dict[str, Taken]:
     """Rows for a cell and a size, of the same model for each contender."""
     peer = "torch.nn" if checkout is None else "pytorch/examples"
-    model = Plain(cell, V, H) if checkout is None else peer_model(checkout, cell, V, H, LAYERS, DROPOUT)
-    step = peer_step(model, torch.randint(4, V, (T, B)), torch.randint(4, V, (T * B,)), LR)
+    model: Any = Plain(cell, V, H) if checkout is None else peer_model(checkout, cell, V, H, LAYERS, DROPOUT)
+    data_TB, targets_N = torch.randint(4, V, (T, B)), torch.randint(4, V, (T * B,))
+    hidden = model.init_hidden(B)
+
+    def step() -> None:
+        nonlocal hidden
+        hidden = peer_step(model, data_TB, targets_N, hidden, LR)
+
     entered = {peer: default(step), f"{peer}, fast products": step, "unroll": unroll_step(cell, H, V)}
     return report.race({"cell": cell, "H": H, "V": V, "T": T, "B": B}, entered, T * B, "tokens")
 

@@ -74,7 +74,7 @@ def _calls(contender: Callable[[], object], least: float, clock: Clock) -> int:
     while seconds < least:
         seconds += _seconds(contender, 1, clock)
         calls += 1
-    return calls
+    return max(calls, 1)
 
 
 def _seconds(contender: Callable[[], object], calls: int, clock: Clock) -> float:
@@ -138,6 +138,7 @@ class Report:
         self.name, self.question = name, question
         self.machine = machine(threads) | {"clock": clock.__name__}
         self.quick, self.clock = quick, clock
+        self.turns, self.least = (2, 0.0) if quick else (7, 0.3)
         self.rows: list[dict[str, Any]] = []
         self.facts: dict[str, Any] = {}
         self.console = Console(width=None if sys.stdout.isatty() else WIDTH)
@@ -154,7 +155,7 @@ class Report:
 
         `more` has the contenders' values of each further column.
         """
-        taken = alternate(contenders, 3 if self.quick else 7, 0.02 if self.quick else 0.3, self.clock)
+        taken = alternate(contenders, self.turns, self.least, self.clock)
         for name, one in taken.items():
             row: dict[str, Any] = {**case, "contender": name, "seconds": one.seconds}
             row |= {"ratio": one.ratio, "ratio_low": one.low, "ratio_high": one.high}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from bench.measure import Clock, alternate
+from bench.measure import Report, alternate
 from unroll.nn.device import ComputeSettings, prepare
 
 SIDE = 1024  # of the product whose rate is the peak
@@ -38,12 +38,12 @@ def flops(M: int, K: int, N: int) -> int:
     return 2 * M * K * N
 
 
-def peak(clock: Clock) -> dict[str, float]:
+def peak(report: Report) -> dict[str, float]:
     """Operations a second of a large product, by the project's products and by the default ones."""
     a, b, out = torch.randn(3, SIDE, SIDE)
 
     def product() -> object:
         return torch.mm(a, b, out=out)
 
-    taken = alternate({"fast": product, "default": default(product)}, turns=5, least=0.1, clock=clock)
+    taken = alternate({"fast": product, "default": default(product)}, report.turns, report.least, report.clock)
     return {name: flops(SIDE, SIDE, SIDE) / one.seconds for name, one in taken.items()}

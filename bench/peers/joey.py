@@ -144,9 +144,10 @@ def _importable(checkout: Path) -> Iterator[None]:
         module = ModuleType(name)
         setattr(module, member, None)
         sys.modules.setdefault(name, module)
-    logging.getLogger("joeynmt").setLevel(logging.WARNING)
     sys.path.insert(0, str(checkout))
     try:
         yield
     finally:
         sys.path.remove(str(checkout))
+        for name in [name for name in logging.root.manager.loggerDict if name.startswith("joeynmt.")]:
+            logging.getLogger(name).setLevel(logging.WARNING)

@@ -3,12 +3,12 @@
 B batch, T time.
 """
 
-from collections.abc import Callable
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
+import torch
 import typer
 from torch import Tensor, nn
 
@@ -32,22 +32,15 @@ def peer_model(checkout: Path, cell: str, vocabulary: int, hidden: int, layers: 
     return model
 
 
-def peer_step(model: Any, data_TB: Tensor, targets_N: Tensor, lr: float) -> Callable[[], None]:
-    """One step of its training loop a call: the state carried and detached, the mean loss, clipping, plain SGD."""
-    model.train()
-    criterion = nn.NLLLoss()
-    hidden = model.init_hidden(data_TB.shape[1])
-
-    def call() -> None:
-        nonlocal hidden
-        model.zero_grad()
-        hidden = tuple(h.detach() for h in hidden) if isinstance(hidden, tuple) else hidden.detach()
-        output, hidden = model(data_TB, hidden)
-        loss = criterion(output, targets_N)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-        for p in model.parameters():
-            p.data.add_(p.grad, alpha=-lr)
-        loss.item()
-
-    return call
+def peer_step(model: Any, data_TB: Tensor, targets_N: Tensor, hidden: Any, lr: float) -> Any:
+    """One step of its training loop: the state detached, the mean loss, clipping, plain SGD. The state after it."""
+    model.zero_grad()
+    hidden = tuple(h.detach() for h in hidden) if isinstance(hidden, tuple) else hidden.detach()
+    output, hidden = model(data_TB, hidden)
+    loss = nn.functional.nll_loss(output, targets_N)
+    torch.autograd.backward(loss)
+    nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+    for p in model.parameters():
+        p.data.add_(p.grad, alpha=-lr)
+    loss.item()
+    return hidden
