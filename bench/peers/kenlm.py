@@ -34,7 +34,8 @@ class Ran(NamedTuple):
 
 def measure(report: Report, binaries: Path, texts: Sequence[str], tested: Sequence[str], order: int) -> None:
     """Rows for estimation, queries and perplexity of the same text as ours, `<unk>` and unseen words included."""
-    case = {"words": sum(len(text.split()) for text in texts), "contender": "KenLM"}
+    words = sum(len(text.split()) for text in texts)
+    case = {"words": words, "contender": "KenLM"}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         train, test, arpa = folder / "train.txt", folder / "test.txt", folder / "model.arpa"
@@ -44,7 +45,7 @@ def measure(report: Report, binaries: Path, texts: Sequence[str], tested: Sequen
         estimate += ["--text", str(train), "--arpa", str(arpa)]
         ran = run(estimate)
         row = {**case, "what": "estimation", "seconds": ran.seconds, "peak_bytes": ran.bytes}
-        report.row(row | {"words/s": case["words"] / ran.seconds})
+        report.row(row | {"words/s": words / ran.seconds})
         query = [f"{binaries}/query", "-v", "summary", str(arpa)]
         # Most of its time it loads the model: how much is told by asking it nothing.
         ran, loading = run(query, test), run(query)
