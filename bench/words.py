@@ -1,7 +1,7 @@
 """Text as large as one likes whose words are as frequent, and as many, as those of English.
 
 The 10,000 most frequent words follow Zipf's law and are 88% of a text; rarer ones follow a steeper power, so that a
-million words have some 70,000 distinct ones, and new ones never cease.
+million words have some 90,000 distinct ones, and new ones never cease.
 """
 
 from collections.abc import Iterator

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = {"torch", "mlflow", "dvc", "matplotlib", "sklearn", "pandas", "scipy", "transformers", "sacrebleu"}
+HEAVY = {"torch", "mlflow", "dvc", "datasets", "matplotlib", "sklearn", "scipy", "transformers", "sacrebleu"}
 STAGES = [
     ["fetch", "mine", "--out", "raw"],
     ["vocab", "words", "--raw", "raw", "--out", "vocab"],
     ["encode", "words", "--raw", "raw", "--vocab", "vocab", "--out", "encoded"],
 ]
 PARAMS = {
-    "corpora": {"mine": {"source": "files", "path": "texts", "train": "a.txt", "valid": "a.txt", "test": "a.txt"}},
+    "corpora": {"mine": {"source": "files", "path": "texts", "train": "a.txt", "valid": "b.txt", "test": "c.txt"}},
     "datasets": {
         "words": {"corpus": "mine", "fields": {"text": {"unit": "word"}}, "max_length": 9},
     },
@@ -39,7 +39,8 @@ print("LOADED", *{{name.partition('.')[0] for name in sys.modules}})
 @pytest.mark.parametrize("unit", ["word", "subword"])
 def test_text_is_fetched_counted_and_encoded_without_torch_or_mlflow(tmp_path, unit):
     (tmp_path / "texts").mkdir()
-    (tmp_path / "texts" / "a.txt").write_text("a small text\nof two lines\n" * 40)
+    for name in "abc":
+        (tmp_path / "texts" / f"{name}.txt").write_text("a small text\nof two lines\n" * 40)
     size = {"max_size": 280} if unit == "subword" else {}
     PARAMS["datasets"]["words"]["fields"]["text"] = {"unit": unit, **size}
     (tmp_path / "params.yaml").write_text(json.dumps(PARAMS))  # YAML has JSON in it

@@ -103,9 +103,7 @@ class WordVocabulary(TokenVocabulary):
         return self._tokenizer.join(next(tokens, self._tokens[n]) if n == UNK else self._tokens[n] for n in said)
 
     def unknown_tokens(self, text: str) -> list[str]:
-        chunks = [chunk for chunk in self._tokenizer.chunks(text) if UNK in self._remembered.ids(chunk)]
-        tokens = chain.from_iterable(map(self._tokenizer.tokens, chunks))
-        return [token for token in tokens if token not in self._ids]
+        return [token for token in self._tokenizer.split(text) if token not in self._ids]
 
     def unknown_nats(self, text: str) -> float | None:
         return sum(map(self._spelling.nats, self.unknown_tokens(text)), start=0.0) if self.invertible else None
