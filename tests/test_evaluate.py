@@ -63,7 +63,7 @@ class Reverser:
     def __init__(self):
         self.asked = None
 
-    def decode(self, sources, settings, tell):
+    def decode(self, sources, settings, tell, engine):
         self.asked = settings
         return [self.hypothesis(source.split()[::-1]) for source in sources]
 
