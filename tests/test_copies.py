@@ -1,5 +1,6 @@
 """Copies of checkpoints in a store: what one machine has trained another one goes on from."""
 
+import re
 import threading
 
 import fsspec
@@ -103,7 +104,7 @@ def test_a_store_that_is_away_is_told_once_and_ends_nothing(tmp_path, capsys):
     train(tmp_path / "one", f"file://{tmp_path}/not mounted")
     told = capsys.readouterr().err
     assert told.count("it goes on without") == 1
-    assert "has no copy of 0000000001" in told
+    assert re.search(r"has no copy of 00000000\d\d", told)  # which one is a matter of time
     assert not (tmp_path / "not mounted").exists()
 
 

@@ -116,8 +116,8 @@ def test_an_entry_that_is_no_dictionary_is_told(tmp_path, section, value):
         (
             {"corpora/mine": HUB | {"columns": ["a", "b", "a"], "split": {"valid": 0.5, "test": 0.6}, "licence": 5}},
             [
-                "corpora.mine.split: valid and test together must be less than 1",
                 "corpora.mine.licence: should be a string, found 5 (int)",
+                "corpora.mine.split: valid and test together must be less than 1",
                 "corpora.mine: columns must be named, each once",
             ],
         ),

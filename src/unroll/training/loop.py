@@ -70,6 +70,7 @@ class Trainer:
         self.told = Told()
         self.carry: Any = None
         self.window = Window(device)
+        self.started = self.saved = time.perf_counter()
         self.ranks: list[tuple[float, float]] = []
         self.optimizer = make_optimizer(task.network, settings)
         self.average = Average(task.network)
