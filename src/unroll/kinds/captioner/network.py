@@ -25,11 +25,11 @@ class Captioner(ConditionalModel):
     first-token: n(W v) added to the vector of the first token, Karpathy and Fei-Fei (2015), equations 13 to 15;
     first-input: n(W v) as an input of its own before the first token, Vinyals et al. (2015), equations 10 to 12;
     initial-state: tanh(n(W v)) as the first hidden state;
-    attention: the grid's positions as those of a source, Xu et al. (2015): m_p = W v_p + b + e_p, e_p a learned vector
+    attention: the grid's positions as those of a source, Xu et al. (2015): m_p = n(W v_p) + e_p, e_p a learned vector
     of the position; the first hidden state is tanh(W m + b), m their mean.
 
-    n normalises the few hundred numbers that it is of (Ba et al., 2016): v has thousands, trained with W, so that one
-    update can move W v by more than a state can tell apart, and all images would look alike.
+    n normalises the few hundred numbers that it is of (Ba et al., 2016): v has hundreds or thousands and is trained with
+    W, so that one update can move W v by more than a state can tell apart, and all images would look alike.
     """
 
     def __init__(self, settings: CaptionerSettings, images: Mapping[str, Any], target: int) -> None:
@@ -46,7 +46,7 @@ class Captioner(ConditionalModel):
         self.hidden = settings.hidden
         whole, states = self.encoder.positions * self.encoder.width, settings.hidden * settings.layers
         if attends:
-            self.values = nn.Linear(self.encoder.width, settings.hidden)
+            self.values = nn.Sequential(nn.Linear(self.encoder.width, settings.hidden), nn.LayerNorm(settings.hidden))
             self.places = nn.Parameter(torch.randn(self.encoder.positions, settings.hidden) * settings.hidden**-0.5)
         if self.way in ("first-token", "first-input"):
             self.input = nn.Sequential(nn.Linear(whole, settings.embedding), nn.LayerNorm(settings.embedding))
