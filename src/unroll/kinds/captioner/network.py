@@ -28,8 +28,8 @@ class Captioner(ConditionalModel):
     attention: the grid's positions as those of a source, Xu et al. (2015): m_p = n(W v_p) + e_p, e_p a learned vector
     of the position; the first hidden state is tanh(W m + b), m their mean.
 
-    n normalises the few hundred numbers that it is of (Ba et al., 2016): v has hundreds or thousands and is trained with
-    W, so that one update can move W v by more than a state can tell apart, and all images would look alike.
+    n normalises the few hundred numbers that it is of (Ba et al., 2016): v has as many or thousands, trained with W, so
+    that one update can move W v by more than a state can tell apart, and all images would look alike.
     """
 
     def __init__(self, settings: CaptionerSettings, images: Mapping[str, Any], target: int) -> None:
