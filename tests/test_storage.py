@@ -170,7 +170,7 @@ def test_a_store_that_hangs_stops_no_training(s3, tmp_path):
         s3.process.send_signal(signal.SIGCONT)
     assert process.wait(300) == 0
     stored = max(name.rpartition("/")[2] for name in objects("hangs"))
-    assert stored == max(path.name for path in project.folder.glob("checkpoints/*/*.pt"))
+    assert stored == max(project.folder.glob("checkpoints/*/*.pt"), key=lambda path: path.stat().st_mtime_ns).name
 
 
 def test_a_bucket_that_is_not_there_is_told_once(s3, tmp_path, capsys):
