@@ -1,6 +1,5 @@
 """Decode with several finished runs as one: bundles and raw test text in, measures, samples, predictions out."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,17 +20,15 @@ def combine(
 ) -> None:
     """Evaluate COMBINATION of params.yaml on the test split of its data set."""
     settings = params.load()
-    from unroll.nn.device import prepare
+    from unroll.nn.device import decoding_engine, prepare
 
-    compute = settings.compute
-    device = prepare(compute)
-    from unroll.engine import engine_of
+    device = prepare(settings.compute)
     from unroll.evaluation.evaluate import evaluate_run
     from unroll.kinds.combination.loading import bundles_of, load_combination
     from unroll.text.encoded import EncodedDataset
 
     chosen = params.entry("combinations", settings.combinations, combination)
-    engine = engine_of(compute, partial(prepare, compute), compute.threads, compute.gpus)
+    engine = decoding_engine(settings.compute)
     predictor, dataset = load_combination(combination, chosen, models, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen.evaluate, bundles_of(chosen, models), None, results, predictions, engine)
 

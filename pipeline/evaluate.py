@@ -1,6 +1,5 @@
 """Evaluate one run: a bundle and the raw test text in, measures, samples, figures and predictions out."""
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,11 +22,9 @@ def evaluate(
 ) -> None:
     """Evaluate RUN of params.yaml on the test split of its data set."""
     settings = params.load()
-    from unroll.nn.device import prepare
+    from unroll.nn.device import decoding_engine, prepare
 
-    compute = settings.compute
-    device = prepare(compute)
-    from unroll.engine import engine_of
+    device = prepare(settings.compute)
     from unroll.evaluation.evaluate import evaluate_run
     from unroll.files import read_json
     from unroll.kinds import load_model
@@ -39,7 +36,7 @@ def evaluate(
     fingerprint = read_json(model / INFO)["fingerprint"]
     checkpoints_of(run, fingerprint, checkpoints, settings.compute.checkpoints).clear()
     chosen = params.entry("runs", settings.runs, run).evaluate
-    engine = engine_of(compute, partial(prepare, compute), compute.threads, compute.gpus)
+    engine = decoding_engine(settings.compute)
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen, [model], history, results, predictions, engine)
 

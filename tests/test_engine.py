@@ -16,7 +16,7 @@ from unroll.errors import UserError
 from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.ngram.task import Task
-from unroll.nn.device import ComputeSettings
+from unroll.nn.device import ComputeSettings, decoding_engine
 from unroll.text.shards import CorpusShard, Texts, corpus_shards
 from unroll.text.vocabulary import build_vocabulary
 
@@ -134,3 +134,12 @@ def test_local_is_the_default_and_can_be_asked_for_from_outside(monkeypatch):
 def test_mistakes_told_by_another_process_stay_lines():
     error = pickle.loads(pickle.dumps(UserError(["one\n", "two"])))
     assert error.problems == ["one\\n", "two"]
+
+
+def test_a_shard_that_decodes_takes_one_gpu_however_many_processes_train():
+    stated = {"engine": "ray", "address": "127.0.0.1:6379", "device": "cuda", "threads": 3, "processes": 4}
+    settings = ComputeSettings(**stated)
+    engine = decoding_engine(settings)
+    assert (engine.cpus, engine.gpus) == (3, 1)
+    assert (settings.cpus, settings.gpus) == (12, 4)
+    assert decoding_engine(ComputeSettings(num_workers=4)).at_once == 1

@@ -3,11 +3,12 @@
 import ctypes
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from unroll.engine import EngineSettings
+from unroll.engine import Engine, EngineSettings, engine_of
 from unroll.errors import UserError
 from unroll.settings import PathName
 
@@ -42,6 +43,11 @@ class ComputeSettings(EngineSettings):
     def gpus(self) -> int:
         """GPUs that a run asks a cluster for."""
         return self.processes if self.device == "cuda" else 0
+
+
+def decoding_engine(settings: ComputeSettings) -> Engine:
+    """Who decodes: each shard by one process, however many train, and so on one GPU."""
+    return engine_of(settings, partial(prepare, settings), settings.threads, int(settings.device == "cuda"))
 
 
 def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":

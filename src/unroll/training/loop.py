@@ -280,7 +280,6 @@ class Trainer:
 
     def _resume(self) -> None:
         """Go on from the last checkpoint of any host, if there is one that the budget has not passed; else begin."""
-        self.started = time.perf_counter()
         network, group = self.task.network, self.group
         put_weights(network, group.broadcast(weights_of(network)))
         if group.rank:

@@ -48,9 +48,9 @@ class Task:
     def batches(self, order: np.random.Generator) -> Iterator[Batch | None]:
         """One epoch: every pair once, pairs of similar length together, in a new order."""
         train = self.data.epoch(order)
-        tokens = np.sum([field.lengths for field in train.fields.values()], axis=0)
         for rows in self._rows(train, order):
-            mine = dealt(rows, tokens[rows], self.part)
+            tokens = np.sum([field.lengths[rows] for field in train.fields.values()], axis=0)
+            mine = dealt(rows, tokens, self.part)
             yield make_batch(train, mine).to(self.device) if len(mine) else None
 
     def _rows(self, train: EncodedSplit, order: np.random.Generator) -> Iterator[NDArray[np.int64]]:

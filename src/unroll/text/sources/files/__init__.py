@@ -1,7 +1,7 @@
 """A person's own files: text, JSON lines, CSV, TSV or Parquet, each also behind gzip."""
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path, PurePath
@@ -30,6 +30,13 @@ def _below(pattern: str) -> str:
 Glob = Annotated[str, AfterValidator(_below)]
 Globs = Glob | list[Glob]
 LISTED = 12  # files named in a message
+
+
+def first_of(problems: Sequence[str]) -> list[str]:
+    """The first `LISTED` of them, and how many more there are."""
+    more = len(problems) - LISTED
+    return [*problems[:LISTED], *([f"and {more:,} more"] if more > 0 else [])]
+
 
 Group = tuple[Path, ...]
 """One file, or the parallel files of the columns in their order."""

@@ -11,7 +11,7 @@ from unroll.images import FILE_BYTES, read_image
 from unroll.mistakes import did_you_mean
 from unroll.settings import rule
 from unroll.text.corpus import Corpus, Row
-from unroll.text.sources.files import LISTED
+from unroll.text.sources.files import first_of
 from unroll.text.sources.files.readers import pick
 from unroll.text.sources.hub.loading import HubSettings, records, streamed
 from unroll.text.sources.images import KINDS, PartSettings
@@ -73,8 +73,7 @@ def _rows(settings: CorpusSettings) -> Iterator[Row]:
                     continue
                 yield settings.split.of(str(number)) if settings.split else split, cells
     if problems and not settings.skip:
-        more = [f"and {len(problems) - LISTED:,} more"] if len(problems) > LISTED else []
-        raise UserError([*problems[:LISTED], *more, "state `skip: true` to leave them out"])
+        raise UserError([*first_of(problems), "state `skip: true` to leave them out"])
     if problems:
         print(f"{settings.dataset}: {len(problems):,} left out, first {problems[0]}", file=sys.stderr)
 

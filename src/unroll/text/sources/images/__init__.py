@@ -15,7 +15,7 @@ from unroll.errors import UserError
 from unroll.images import read_features, read_image
 from unroll.settings import PathName, Seed, Settings, rule
 from unroll.text.corpus import SPLITS, ColumnKind, Corpus, Row, draw
-from unroll.text.sources.files import LISTED
+from unroll.text.sources.files import first_of
 from unroll.text.sources.files.readers import lines
 from unroll.text.sources.images.store import Store, open_store
 from unroll.text.sources.settings import SourceSettings
@@ -182,7 +182,6 @@ def _tell(settings: CorpusSettings, found: list[str], what: str) -> None:
     if not found:
         return
     if not settings.skip:
-        more = [f"and {len(found) - LISTED:,} more"] if len(found) > LISTED else []
         named = found if what == "cannot be read" else [f"{name} {what}" for name in found]
-        raise UserError([*named[:LISTED], *more, "mend them, or state `skip: true` to leave them out"])
+        raise UserError([*first_of(named), "mend them, or state `skip: true` to leave them out"])
     print(f"{settings.path}: {len(found):,} left out, first {found[0]}: {what}", file=sys.stderr)
