@@ -171,6 +171,7 @@ def test_every_file_has_its_checksum(exported):
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} - {SUMS}
     assert stated == {name: sha256(folder / name) for name in there}
     assert {"weights.safetensors", "bundle.json", "README.md", "metrics.json", "vocab/vocabularies.json"} <= there
+    assert {(folder / name).stat().st_mode & 0o777 for name in there} == {0o644}  # for whom it is given to
 
 
 def test_no_folder_is_overwritten(exported):
@@ -184,6 +185,7 @@ def test_no_folder_is_overwritten(exported):
 def test_the_card_says_how_good_and_where_it_fails(exported):
     folder = exported("translator")
     card = (folder / "README.md").read_text()
+    assert re.search(r"^An encoder-decoder \(\w+\) over the unit ", card, re.MULTILINE)
     assert "pipeline_tag: translation" in card and 'license_name: "CC0"' in card
     assert "| BLEU | 40.0 | 1.0 | 38.0 to 42.5 |" in card
     assert "BLEU: `nrefs:1|tok:13a`" in card

@@ -41,8 +41,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
     try:
         yield folder
-        folder.chmod(0o755)
         for written in (*folder.rglob("*"), folder):
+            written.chmod(0o755 if written.is_dir() else 0o644)  # who writes weights keeps them to the owner
             _sync(written)
         _put(folder, path)
         _sync(path.parent)

@@ -11,10 +11,10 @@ from unroll.evaluation.measures import BY_KEY, COMPARED
 from unroll.evaluation.results import Results
 
 KINDS = {
-    "language_model": "recurrent language model",
-    "ngram": "n-gram language model",
-    "seq2seq": "encoder-decoder",
-    "captioner": "captioner of images",
+    "language_model": "A recurrent language model",
+    "ngram": "An n-gram language model",
+    "seq2seq": "An encoder-decoder",
+    "captioner": "A captioner of images",
 }
 BUCKETS = {"by_source_words": "words in the source", "by_unknown_tokens": "unknown tokens in the source"}
 FEW = 10  # sentences: a bucket of fewer says little
@@ -45,8 +45,8 @@ def _head(info: Mapping[str, Any]) -> Iterator[str]:
     cell = info["settings"]["model"].get("cell")
     units = " → ".join(dict.fromkeys(field["unit"] for field in info["fields"].values()))
     named = f" ({cell})" if cell else ""
-    kind, count = KINDS.get(info["kind"], info["kind"]), info["cost"]["parameters"]
-    yield f"A {kind}{named} over the unit {units}, with {count:,} parameters."
+    kind, count = KINDS[info["kind"]], info["cost"]["parameters"]
+    yield f"{kind}{named} over the unit {units}, with {count:,} parameters."
 
 
 def _use(info: Mapping[str, Any]) -> Iterator[str]:
