@@ -11,7 +11,9 @@ import typer
 from torch import Tensor, nn
 
 from bench.measure import Out, Quick, Report, Taken, Threads, clock_of, exponent
+from bench.models import CPU
 from bench.products import default, flops, peak, start
+from unroll.nn.precision import products_in
 from unroll.nn.recurrent import Layer, Recurrent
 from unroll.nn.settings import CellName, DropoutSettings, StackSettings
 
@@ -84,6 +86,7 @@ def contenders(cell: CellName, size: Size) -> dict[str, Callable[[], object]]:
     else:
         entered["ticks"] = lambda: _pass(ours, _ticks(ours, x_BTH), grad_BTH)
     entered["unroll"] = lambda: _pass(ours, ours(x_BTH)[0], grad_BTH)
+    entered["unroll, bfloat16"] = lambda: _pass(ours, _in_bfloat16(ours, x_BTH), grad_BTH)
     entered["products alone"] = products(cell, size)
     return entered
 
@@ -96,6 +99,13 @@ def make_layers(cell: CellName, H: int) -> Recurrent:
 def _pass(layers: nn.Module, y: Tensor, grad: Tensor) -> None:
     torch.autograd.backward(y, grad)
     layers.zero_grad(set_to_none=True)
+
+
+def _in_bfloat16(layers: Recurrent, x_BTH: Tensor) -> Tensor:
+    """As `train.precision: bfloat16` has it."""
+    with products_in("bfloat16", CPU):
+        y_BTH: Tensor = layers(x_BTH)[0]
+    return y_BTH
 
 
 def _ticks(layers: Recurrent, x_BTH: Tensor) -> Tensor:

@@ -50,15 +50,17 @@ def race(report: Report, checkout: Path | None, cell: str, H: int, V: int) -> di
         nonlocal hidden
         hidden = peer_step(model, data_TB, targets_N, hidden, LR)
 
-    entered = {peer: default(step), f"{peer}, fast products": step, "unroll": unroll_step(cell, H, V)}
+    entered = {peer: default(step), f"{peer}, fast products": step}
+    entered |= {"unroll": unroll_step(cell, H, V), "unroll, bfloat16": unroll_step(cell, H, V, "bfloat16")}
     return report.race({"cell": cell, "H": H, "V": V, "T": T, "B": B}, entered, T * B, "tokens")
 
 
-def unroll_step(cell: str, H: int, V: int) -> Callable[[], object]:
+def unroll_step(cell: str, H: int, V: int, precision: str = "float32") -> Callable[[], object]:
     """One update as training does it, its batch read from the stream."""
+    train = {"context": "stream", "batch_size": B, "bptt": T, "optimizer": "sgd", "lr": LR, "clip": CLIP}
     run = read_run(
         {"kind": "language_model", "cell": cell, "embedding": H, "hidden": H, "layers": LAYERS, "dropout": DROPOUT},
-        {"context": "stream", "batch_size": B, "bptt": T, "optimizer": "sgd", "lr": LR, "clip": CLIP, "steps": 10**6},
+        {**train, "precision": precision, "steps": 10**6},
     )
     row = draw_row(np.random.default_rng(1), 200 * T * B, V)
     return updates(make_trainer(run, Drawn({"text": [row]}, {"text": V})))

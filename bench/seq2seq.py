@@ -68,10 +68,11 @@ def race(report: Report, checkout: Path | None, feeding: bool) -> None:
 
     entered["unroll, any lengths together"] = steps
     entered["unroll"] = _epoch(trainer)
+    entered["unroll, bfloat16"] = _epoch(make_trainer(pair_run(report.quick, feeding, "bfloat16"), data))
     report.race({"input_feeding": feeding, "length": LENGTH}, entered, _tokens(data), "target tokens")
 
 
-def pair_run(quick: bool, feeding: bool) -> Any:
+def pair_run(quick: bool, feeding: bool, precision: str = "float32") -> Any:
     """An entry of `runs`: one layer each, a bidirectional encoder, additive attention."""
     model = {
         "kind": "seq2seq",
@@ -82,7 +83,8 @@ def pair_run(quick: bool, feeding: bool) -> Any:
         "input_feeding": feeding,
         "dropout": {"input": 0.2, "between": 0.2},
     }
-    return read_run(model, {"batch_size": ROWS, "optimizer": "adam", "lr": 0.001, "clip": 1.0, "steps": 10**6})
+    train = {"batch_size": ROWS, "optimizer": "adam", "lr": 0.001, "clip": 1.0, "precision": precision, "steps": 10**6}
+    return read_run(model, train)
 
 
 def draw_pairs(quick: bool, length: int) -> Drawn:

@@ -28,7 +28,7 @@ def combine(
     from unroll.text.encoded import EncodedDataset
 
     chosen = params.entry("combinations", settings.combinations, combination)
-    engine = decoding_engine(settings.compute)
+    engine = decoding_engine(settings.compute, device)
     predictor, dataset = load_combination(combination, chosen, models, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen.evaluate, bundles_of(chosen, models), None, results, predictions, engine)
 

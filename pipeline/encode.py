@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
-from unroll.engine import engine_of
+from unroll.engine import text_engine
 from unroll.files import read_json
 from unroll.text.encoded import MANIFEST
 from unroll.text.encoding import encode_dataset
@@ -23,7 +23,7 @@ def encode(
 ) -> None:
     """Encode DATASET of params.yaml."""
     settings = params.load()
-    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), text_engine(settings.compute)
     encode_dataset(dataset, raw, vocab, chosen, out, engine)
     for split, counts in read_json(out / MANIFEST)["splits"].items():
         told = "; ".join(_told(name, field) for name, field in counts.items() if name != "rows")

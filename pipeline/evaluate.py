@@ -36,7 +36,7 @@ def evaluate(
     fingerprint = read_json(model / INFO)["fingerprint"]
     checkpoints_of(run, fingerprint, checkpoints, settings.compute.checkpoints).clear()
     chosen = params.entry("runs", settings.runs, run).evaluate
-    engine = decoding_engine(settings.compute)
+    engine = decoding_engine(settings.compute, device)
     predictor, dataset = load_model(model, device), EncodedDataset.open(data)
     evaluate_run(predictor, dataset, chosen, [model], history, results, predictions, engine)
 

@@ -30,7 +30,7 @@ def train(
     if isinstance(chosen.train, TrainSettings) and is_for_many(settings.compute):
         launch(run, settings.compute)
     device = prepare(settings.compute, place())
-    from unroll.engine import engine_of
+    from unroll.engine import text_engine
     from unroll.text.encoded import EncodedDataset
     from unroll.training.run import train_run
 
@@ -38,7 +38,7 @@ def train(
     with joined(run, device) as group:
         encoded = EncodedDataset.open(data)
         places = model, results, checkpoints, settings.compute.checkpoints
-        engine = engine_of(settings.compute)
+        engine = text_engine(settings.compute)
         train_run(run, chosen, encoded, vocab, init, sorted(code), device, *places, group, engine)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from unroll import errors, params
-from unroll.engine import engine_of
+from unroll.engine import text_engine
 from unroll.text.vocabulary import save_vocabularies
 
 app = typer.Typer(add_completion=False)
@@ -20,7 +20,7 @@ def vocab(
 ) -> None:
     """Build the vocabularies of DATASET of params.yaml."""
     settings = params.load()
-    chosen, engine = params.entry("datasets", settings.datasets, dataset), engine_of(settings.compute)
+    chosen, engine = params.entry("datasets", settings.datasets, dataset), text_engine(settings.compute)
     for field, vocabulary in save_vocabularies(raw, chosen, out, engine).items():
         typer.echo(f"{dataset}.{field}: {len(vocabulary):,} ids, unit {vocabulary.unit}")
 

@@ -101,7 +101,8 @@ def test_check_of_a_right_file(folder):
 def test_check_estimates_what_runs_take(folder):
     done = unroll("check", "--estimate", folder=folder)
     assert done.returncode == 0, done.stderr
-    heading, first, second = (line.split() for line in done.stdout.splitlines()[1:])
+    heading, first, second, legend = (line.split() for line in done.stdout.splitlines()[1:])
+    assert legend[0] == "?:"
     assert heading == ["run", "parameters", "memory", "MB", "disk", "MB", "train", "s"]
     assert (first, second) == (["lstm-1", "?", "?", "?", "?"], ["lstm-2", "?", "?", "?", "?"])
 

@@ -113,6 +113,27 @@ def test_a_long_line_is_cut_and_told_by_its_number(unroll, project, monkeypatch)
     assert len(found) == 5 and found[1] == found[3]
 
 
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["a b", "b a"], []),
+        (["a b", "b é"], ["1 token was read as <unk>, in line 2: translator has never seen 'é'"]),
+        (
+            ["a", "u v w", "u x y z"],
+            [
+                "7 tokens were read as <unk>, in 2 lines, first in line 2: "
+                "translator has never seen 'u', 'v', 'w', 'x', 'y', …"
+            ],
+        ),
+    ],
+)
+def test_unknown_words_are_told_once_at_the_end(unroll, project, monkeypatch, lines, told):
+    monkeypatch.chdir(project)
+    result = CliRunner().invoke(app, ["translate", "translator"], input="\n".join(lines))
+    assert result.stderr.splitlines() == told
+    assert len(result.stdout.splitlines()) == len(lines)
+
+
 def test_samples_are_decided_by_seed_and_line(unroll):
     def draw(*options: str) -> list[str]:
         return unroll("translate", "translator", "--sample", *options, given="a b c\n" * 8).splitlines()

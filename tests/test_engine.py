@@ -11,7 +11,7 @@ from builders import text_dataset
 from prepared import UNITS, contents, corpus, prepare
 from pydantic import ValidationError
 
-from unroll.engine import LOCAL, OVERRIDE, Local, engine_of
+from unroll.engine import OVERRIDE, Local, text_engine
 from unroll.errors import UserError
 from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
@@ -122,13 +122,12 @@ def test_an_engine_that_cannot_be_is_refused(stated, problem):
 
 def test_local_is_the_default_and_can_be_asked_for_from_outside(monkeypatch):
     for settings in (ComputeSettings(), ComputeSettings(num_workers=3, address="127.0.0.1:6379")):
-        engine = engine_of(settings)
+        engine = text_engine(settings)
         assert isinstance(engine, Local) and engine.at_once == settings.num_workers
-        assert engine_of(settings, lambda: None) is LOCAL
     ray = ComputeSettings(engine="ray", address="127.0.0.1:6379")
-    assert not isinstance(engine_of(ray), Local)
+    assert not isinstance(text_engine(ray), Local)
     monkeypatch.setenv(OVERRIDE, "local")
-    assert isinstance(engine_of(ray), Local)
+    assert isinstance(text_engine(ray), Local)
 
 
 def test_mistakes_told_by_another_process_stay_lines():
@@ -139,7 +138,12 @@ def test_mistakes_told_by_another_process_stay_lines():
 def test_a_shard_that_decodes_takes_one_gpu_however_many_processes_train():
     stated = {"engine": "ray", "address": "127.0.0.1:6379", "device": "cuda", "threads": 3, "processes": 4}
     settings = ComputeSettings(**stated)
-    engine = decoding_engine(settings)
+    engine = decoding_engine(settings, torch.device("cpu"))
     assert (engine.cpus, engine.gpus) == (3, 1)
     assert (settings.cpus, settings.gpus) == (12, 4)
-    assert decoding_engine(ComputeSettings(num_workers=4)).at_once == 1
+
+
+def test_on_this_machine_as_many_processes_decode_as_train_but_for_a_gpu():
+    settings = ComputeSettings(num_workers=4, processes=3)
+    assert decoding_engine(settings, torch.device("cpu")).at_once == 3
+    assert decoding_engine(settings, torch.device("cuda")).at_once == 1

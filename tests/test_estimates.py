@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unroll.cli.estimates import estimates
-from unroll.params import Params, load
+from unroll.cli.estimates import Estimate, estimates
+from unroll.params import CaptionerRun, Params, load
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,7 +35,7 @@ def test_parameters_by_hand(params, tmp_path):
     assert one.exact
     assert one.training_bytes == 4 * 4 * one.parameters and one.disk_bytes == 4 * one.parameters
     assert one.seconds == 450.0  # 900 steps
-    assert "char-6gram" not in found
+    assert found["char-6gram"] == Estimate("char-6gram", None, False, None, None, None)
 
 
 def test_parameters_of_an_adaptive_softmax_by_hand(params, tmp_path):
@@ -56,3 +56,19 @@ def test_without_data_the_largest_vocabulary_counts_if_there_is_one(params, tmp_
     assert found["char-gru"].parameters is None
     assert found["word-lstm"].parameters is not None and not found["word-lstm"].exact
     assert found["word-lstm"].seconds is None
+
+
+def test_a_captioner_is_counted_once_its_images_are_encoded(tmp_path):
+    model = {"kind": "captioner", "image": "first-token", "cell": "gru", "embedding": 8, "hidden": 16}
+    train = {"batch_size": 4, "optimizer": "adam", "lr": 0.01, "epochs": 1}
+    run = CaptionerRun(dataset="d", init="scratch", model=model, train=train, evaluate={"beam": 1}, seed=1)
+    scenes = load(ROOT / "presets" / "scenes.yaml")
+    params = scenes.model_copy(update={"runs": {"c": run}, "datasets": {"d": next(iter(scenes.datasets.values()))}})
+    assert next(estimates(params, tmp_path, tmp_path)).parameters is None
+    (tmp_path / "d").mkdir()
+    images = {"unit": "features", "shape": [5]}
+    manifest = {"fields": {"target": {"size": 11, "vocabulary": "target"}}, "images": images}
+    (tmp_path / "d" / "manifest.json").write_text(json.dumps(manifest))
+    image = 5 * 8 + 8 + 2 * 8  # a layer and its normalisation
+    network = 3 * 16 * (8 + 16 + 2)
+    assert next(estimates(params, tmp_path, tmp_path)).parameters == image + network + 11 * 8 + (16 + 1) * 11

@@ -31,7 +31,7 @@ from unroll.progress import parts_done
 with parts_done("decoded", 3) as tell:
     tell(1)
     tell(2)
-print("done")
+    print("done")  # output goes where it belongs, not to the terminal of the bar
 """
 FETCH = """
 from unroll.progress import parts_done

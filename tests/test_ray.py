@@ -24,7 +24,7 @@ from test_seq2seq import pairs, predictor_of, settings
 from unroll import cluster as cluster_module
 from unroll.cli.cluster_runs import ClusterChildren
 from unroll.cluster import RayEngine
-from unroll.engine import Engine, engine_of
+from unroll.engine import LOCAL, Engine, engine_of
 from unroll.errors import UserError
 from unroll.kinds.captioner import predictor as captioner_module
 from unroll.kinds.captioner.predictor import CaptionPredictor
@@ -121,7 +121,7 @@ def decoding(nodes) -> Iterator[Engine]:
     """An engine as evaluation has it, and this process as it prepares itself."""
     compute = ComputeSettings(device="cpu", engine="ray", address=ADDRESS)
     prepare_torch(compute)
-    yield engine_of(compute, partial(prepare_torch, compute))
+    yield engine_of(compute, LOCAL, partial(prepare_torch, compute))
     torch.set_float32_matmul_precision("highest")
 
 

@@ -297,7 +297,6 @@ def test_a_line_names_its_chain_once(line, shown):
         ("", False),
         ("Updating lock file 'dvc.lock'", False),
         ("Stage 'train@lm' didn't change, skipping", False),
-        ("WARNING: 'models/scratch' is empty.", False),
         ("WARNING: something else", True),
         ("Stage 'train@lm' is cached - skipping run, checking out outputs", True),
     ],

@@ -1,15 +1,20 @@
 """What encoder-decoders may be made of: each keeps a pair's loss and a source's result, whatever stands beside it."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from builders import dataset, pair_dataset
 from torch.nn import functional as F
 
+from unroll.engine import Local
+from unroll.kinds.seq2seq import predictor as predictor_module
 from unroll.kinds.seq2seq.network import Seq2Seq
 from unroll.kinds.seq2seq.predictor import PairPredictor, place_open
 from unroll.kinds.seq2seq.settings import DecodeSettings, Seq2SeqBatches, Seq2SeqSettings
 from unroll.kinds.seq2seq.task import Task
+from unroll.nn.device import ComputeSettings, prepare
 from unroll.text.specials import EOS, SPECIALS, UNK
 from unroll.training.loop import Trainer
 from unroll.training.settings import TrainSettings
@@ -348,3 +353,18 @@ def test_p_gen_is_the_mean_probability_of_writing(shared_words, pointer):
     torch.nn.init.zeros_(predictor.network.output.gate.weight)
     torch.nn.init.constant_(predictor.network.output.gate.bias, 0.4)
     assert predictor.p_gen(sources, found) == pytest.approx(1 / (1 + np.exp(-0.4)))
+
+
+def test_any_number_of_processes_decodes_the_same(data, monkeypatch):
+    monkeypatch.setattr(predictor_module, "POSITIONS", 60)
+    predictor, sources = predictor_of(data), [source for source, _ in pairs(19)]
+    told = []
+    processes = Local(2, partial(prepare, ComputeSettings()))
+    parts = predictor.decode_nbest(sources, DecodeSettings(beam=3), 2, told.append, processes)
+    whole = predictor.decode_nbest(sources, DecodeSettings(beam=3), 2)
+    assert sum(told) == 19 and len(told) > 4
+    for ours, theirs in zip(parts, whole, strict=True):
+        assert [hypothesis._replace(alignment=None) for hypothesis in ours] == [
+            hypothesis._replace(alignment=None) for hypothesis in theirs
+        ]
+        assert all((a.alignment == b.alignment).all() for a, b in zip(ours, theirs, strict=True))

@@ -47,6 +47,7 @@ step,time,seconds,tokens_per_second,cpu_percent,peak_ram_bytes,peak_gpu_bytes
 METRICS = {
     "test": {"perplexity": 20.5, "bits_per_char": 2.25, "texts": 6, "chars": 90, "unit": "char", "context": "stream"},
     "fluency": {"generated": {"distinct_2": 0.5}},
+    "baseline": {"nearest": {"perplexity": 77.25}},
     "cost": {"parameters": 1234, "steps": 20, "model_bytes": 5000},
 }
 STAMPS = [1_700_000_002_500, 1_700_000_005_000]
@@ -152,7 +153,8 @@ def test_everything_is_logged(project):
     assert series["train/lr"] == [(10, STAMPS[0], 0.01), (20, STAMPS[1], 0.005)]
     assert series["train/tokens_per_second"] == [(10, STAMPS[0], 100), (20, STAMPS[1], 300)]
     assert series["system/cpu_percent"] == [(10, STAMPS[0], 95), (20, STAMPS[1], 99)]
-    assert "system/peak_gpu_bytes" not in series
+    assert "system/peak_gpu_megabytes" not in series
+    assert not any(key.startswith("baseline/") for key in series) and "77.25" in tags["mlflow.note.content"]
     final = {key: value for key, ((step, _, value), *_) in series.items() if step == 0}
     assert (
         final.items()
@@ -319,7 +321,7 @@ def test_a_long_history_is_logged_whole(project):
     (project.results / "timing.csv").write_text(TIMING.splitlines(keepends=True)[0] + times)
     series = project.snapshot(project.track().run_id)[1]
     assert [step for step, _, _ in series["valid/loss"]] == list(steps)
-    assert [step for step, _, _ in series["system/peak_ram_bytes"]] == list(steps)
+    assert [(step, value) for step, _, value in series["system/peak_ram_megabytes"]] == [(n, 0.001) for n in steps]
 
 
 def test_the_table_of_runs_begins_with_the_figures_that_runs_are_compared_by(project):

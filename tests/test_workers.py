@@ -35,6 +35,18 @@ def test_an_error_is_told_where_it_comes(processes):
         next(found)
 
 
+def prepared(n):
+    return n, os.environ.get("PREPARED")
+
+
+def prepare():
+    os.environ["PREPARED"] = "yes"
+
+
+def test_a_process_is_prepared_before_it_works():
+    assert list(in_order(prepared, range(3), 2, prepare)) == [(n, "yes") for n in range(3)]
+
+
 def test_no_more_is_read_than_is_worked_on():
     read = []
     found = in_order(doubled, (read.append(n) or n for n in range(99) if n != 13), 2)

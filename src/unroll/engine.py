@@ -30,14 +30,14 @@ class Engine(Protocol):
 
 
 class Local:
-    """This machine: this process, or several that it starts."""
+    """This machine: this process, or several that it starts, each of which calls `setup` before it works."""
 
-    def __init__(self, processes: int) -> None:
-        self.at_once = processes
+    def __init__(self, processes: int, setup: Callable[[], Any] | None = None) -> None:
+        self.at_once, self.setup = processes, setup
 
     def map_shards(self, function: Callable[[S], R], shards: Iterable[S]) -> Iterator[R]:
         """`function` of each shard, in order."""
-        return in_order(function, shards, self.at_once)
+        return in_order(function, shards, self.at_once, self.setup)
 
 
 LOCAL = Local(1)
@@ -70,14 +70,20 @@ class EngineSettings(Settings):
             yield "`engine: ray` needs `address`: HOST:PORT, as `ray start --head` names it"
 
 
-def engine_of(settings: EngineSettings, setup: Callable[[], Any] | None = None, cpus: int = 1, gpus: int = 0) -> Engine:
-    """The engine that `settings` ask for; a cluster is looked for when it gets its first shards.
+def text_engine(settings: EngineSettings) -> Engine:
+    """Who counts and encodes text."""
+    return engine_of(settings, Local(settings.num_workers))
 
-    There `setup` is called once in each process before it works, and a shard takes so many CPUs and GPUs. Work that
-    needs one is on networks, which keep all threads busy: of this machine, this process does it.
+
+def engine_of(
+    settings: EngineSettings, local: Local, setup: Callable[[], Any] | None = None, cpus: int = 1, gpus: int = 0
+) -> Engine:
+    """The engine that `settings` ask for, `local` or a cluster; that is looked for when it gets its first shards.
+
+    There `setup` is called once in each process before it works, and a shard takes so many CPUs and GPUs.
     """
     if settings.address is None or os.environ.get(OVERRIDE, settings.engine) == "local":
-        return LOCAL if setup else Local(settings.num_workers)
+        return local
     from unroll.cluster import RayEngine
 
     return RayEngine(settings.address, setup, cpus, gpus)

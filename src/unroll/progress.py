@@ -57,4 +57,5 @@ def _bar(unit: Literal["parts", "bytes"]) -> "Progress":
         TimeRemainingColumn(),
         console=Console(file=sys.stderr),
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what goes into a file or a pipe stays there
     )

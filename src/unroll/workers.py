@@ -31,10 +31,13 @@ def batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> Iterator[R]:
+def in_order(
+    function: Callable[[T], R], items: Iterable[T], processes: int, setup: Callable[[], Any] | None = None
+) -> Iterator[R]:
     """`function` of each item, in order, worked out by so many processes; by this one if it is one.
 
-    What `function` is made of goes to each process once, and so it must not change what it says from call to call.
+    What `function` is made of goes to each process once, and so it must not change what it says from call to call. A
+    process calls `setup` before that.
     """
     items = iter(items)
     first = list(islice(items, 2))
@@ -43,7 +46,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> 
         yield from map(function, items)
         return
     # Not forked: a fork copies the locks of this process's threads, in whatever state they are.
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _keep, (function,))
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _keep, (function, setup))
     under_way: deque[Future[R]] = deque()
     try:
         for item in items:
@@ -56,9 +59,11 @@ def in_order(function: Callable[[T], R], items: Iterable[T], processes: int) -> 
         pool.shutdown(cancel_futures=True)
 
 
-def _keep(function: Callable[[Any], Any]) -> None:
+def _keep(function: Callable[[Any], Any], setup: Callable[[], Any] | None) -> None:
     global _function
     _function = function
+    if setup is not None:
+        setup()
 
 
 def _call(item: Any) -> Any:

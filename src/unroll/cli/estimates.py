@@ -27,28 +27,29 @@ class Estimate(NamedTuple):
 
 
 def estimates(params: "Params", encoded: Path, results: Path) -> Iterator[Estimate]:
-    """An estimate a language model or encoder-decoder, in the order of params.yaml.
+    """An estimate a run, in the order of params.yaml; of an n-gram nothing can be said before its text is counted.
 
     `encoded` and `results` are the folders of the data sets and of what earlier runs left.
     """
     for name, run in params.runs.items():
-        if run.model.kind not in ("language_model", "seq2seq"):
+        if run.model.kind == "ngram":
+            yield Estimate(name, None, False, None, None, None)
             continue
-        fields, exact = _fields(params, run.dataset, encoded)
-        count = None if fields is None else _parameters(run.model, fields)
+        data, exact = _data(params, run.dataset, encoded)
+        count = None if data is None else _parameters(run.model, data)
         train: Any = run.train
         held = None if count is None else count * FLOAT * (2 + STATES.get(train.optimizer, 2))
         disk = None if count is None else count * FLOAT
         yield Estimate(name, count, exact, held, disk, _seconds(train, results / name))
 
 
-def _fields(params: "Params", dataset: str, encoded: Path) -> tuple[dict[str, Any] | None, bool]:
-    """The fields of a data set with their sizes, None if nothing says them; and whether they are exact."""
+def _data(params: "Params", dataset: str, encoded: Path) -> tuple[dict[str, Any] | None, bool]:
+    """What is known of a data set as its manifest says it, None if too little; and whether it is exact."""
     from unroll.files import read_json
 
     manifest = encoded / dataset / "manifest.json"
     if manifest.is_file():
-        return read_json(manifest)["fields"], True
+        return read_json(manifest), True
     settings = params.datasets[dataset]
     found = {}
     for field, owner in settings.owners.items():
@@ -56,14 +57,15 @@ def _fields(params: "Params", dataset: str, encoded: Path) -> tuple[dict[str, An
         if size is None:
             return None, False
         found[field] = {"size": size, "vocabulary": owner, "sentence_ends": [], "characters": 0}
-    return found, False
+    return {"fields": found}, False
 
 
-def _parameters(model: Any, fields: dict[str, Any]) -> int:
-    """How many the network has: it is built without memory."""
+def _parameters(model: Any, data: dict[str, Any]) -> int | None:
+    """How many the network has: it is built without memory; None if it depends on images that are not encoded."""
     import torch
 
     network: torch.nn.Module
+    fields = data["fields"]
     with torch.device("meta"):
         if model.kind == "seq2seq":
             from unroll.kinds.seq2seq.network import Seq2Seq
@@ -71,6 +73,12 @@ def _parameters(model: Any, fields: dict[str, Any]) -> int:
             source, target = fields["source"], fields["target"]
             shared = source["vocabulary"] == target["vocabulary"]
             network = Seq2Seq(model, source["size"], target["size"], shared)
+        elif model.kind == "captioner":
+            from unroll.kinds.captioner.network import Captioner
+
+            if "images" not in data:
+                return None
+            network = Captioner(model, data["images"], fields["target"]["size"])
         else:
             from unroll.kinds.language_model.network import LanguageModel
 

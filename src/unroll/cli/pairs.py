@@ -2,20 +2,23 @@
 
 import json
 import sys
-import time
-from typing import Annotated, Any, Self
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Annotated, Any
 
 import typer
 
 from unroll.cli.finished import Run, load_run
 from unroll.cli.lines import Lines
 from unroll.errors import UserError
+from unroll.progress import parts_done, silent
 
 _HELP = (
     "{what} each line of standard input, in order: one at once if it comes alone, many side by side if they are there."
     "\n\n"
     "What no option says is as in the run's `evaluate`. A blank line stays a blank line. A line longer than the "
-    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number. Examples:\n\n"
+    "`max_length` of the run's dataset is cut as in training, and told on stderr with its number; so are, at the end, "
+    "words that the run has never seen. Examples:\n\n"
     "    unroll {name} < source.txt > target.txt\n\n"
     "    echo {line} | unroll {name} --beam 8 --nbest 3 --json"
 )
@@ -23,9 +26,6 @@ TRANSLATE = _HELP.format(what="Translate", name="translate translator", line='"T
 SUMMARIZE = _HELP.format(
     what="Write a summary of", name="summarize summarizer", line='"Returns the mean of all values."'
 )
-
-SECONDS = 0.5  # between two looks at how far it is
-CLEAR = "\x1b[K"  # the rest of a terminal's line
 
 
 def decode(
@@ -72,17 +72,19 @@ def decode(
         raise UserError(
             f"--nbest {count}: a beam finds as many as it keeps, {settings.beam}; --beam {count} keeps more"
         )
-    lines = Lines(sys.stdin.buffer, "standard input")
-    with _Progress() as progress:
+    lines, unknown = Lines(sys.stdin.buffer, "standard input"), _Unknown()
+    with nullcontext(silent) if sys.stdout.isatty() else parts_done("lines", None) as tell:
         for number, answer in enumerate(model.decode_stream(lines, settings, count, lines.waits), start=1):
             if answer.cut:
-                tokens = model.max_length + answer.cut
-                progress.note(f"line {number}: {tokens:,} tokens, more than {model.max_length:,}: cut as in training")
+                tokens = f"{model.max_length + answer.cut:,} tokens, more than {model.max_length:,}"
+                print(f"line {number}: {tokens}: cut as in training", file=sys.stderr)
+            unknown.see(number, model.source.unknown_tokens(answer.source))
             if as_json:
                 print(json.dumps(_object(model, answer), ensure_ascii=False), flush=True)
             else:
                 print("\n".join(_lines_of(number, answer, nbest is not None)), flush=True)
-            progress.show(number)
+            tell(1)
+    unknown.tell(run)
 
 
 def _lines_of(number: int, answer: Any, several: bool) -> list[str]:
@@ -117,29 +119,33 @@ def _object(model: Any, answer: Any) -> dict[str, Any]:
     }
 
 
-class _Progress:
-    """How far it is: a line of the terminal, where the results go elsewhere."""
+class _Unknown:
+    """What the encoder has read as `<unk>`: told once, when all is done, for a file may be full of it."""
+
+    SHOWN = 5
 
     def __init__(self) -> None:
-        self.shown = sys.stderr.isatty() and not sys.stdout.isatty()
-        self.started = self.last = time.monotonic()
+        self.lines = self.tokens = self.first = 0
+        self.some: list[str] = []
+        self.more = ""
 
-    def __enter__(self) -> Self:
-        return self
+    def see(self, line: int, tokens: Sequence[str]) -> None:
+        """The unknown tokens of a line."""
+        if tokens:
+            self.first = self.first or line
+            self.lines += 1
+            self.tokens += len(tokens)
+        for token in tokens:
+            if token not in self.some:
+                if len(self.some) == self.SHOWN:
+                    self.more = ", …"
+                    break
+                self.some.append(token)
 
-    def __exit__(self, *_: object) -> None:
-        if self.shown and self.last > self.started:
-            print(file=sys.stderr)
-
-    def show(self, lines: int) -> None:
-        """So many lines are done."""
-        now = time.monotonic()
-        if self.shown and now - self.last >= SECONDS:
-            print(
-                f"\r{lines:,} lines, {lines / (now - self.started):.1f} a second ", end="", file=sys.stderr, flush=True
-            )
-            self.last = now
-
-    def note(self, text: str) -> None:
-        """Something that has to be told."""
-        print(f"\r{CLEAR}{text}" if self.shown else text, file=sys.stderr)
+    def tell(self, run: str) -> None:
+        if self.tokens:
+            count = "1 token was" if self.tokens == 1 else f"{self.tokens:,} tokens were"
+            lines = "" if self.lines == 1 else f"in {self.lines:,} lines, first "
+            which = ", ".join(map(repr, self.some)) + self.more
+            told = f"{count} read as <unk>, {lines}in line {self.first}: {run} has never seen {which}"
+            print(told, file=sys.stderr)

@@ -66,7 +66,10 @@ def _print_estimates(taken: "Sequence[Estimate]") -> None:
         count = "?" if one.parameters is None else f"{'' if one.exact else 'at most '}{one.parameters:,}"
         sizes = ("?" if size is None else f"{size / 1e6:,.1f}" for size in (one.training_bytes, one.disk_bytes))
         table.add_row(one.run, count, *sizes, "?" if one.seconds is None else f"{one.seconds:,.0f}")
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    if any(None in one for one in taken):
+        console.print("?: known once the data set is encoded and the run was trained", style="dim")
 
 
 def compare(

@@ -39,9 +39,9 @@ HINTS = (
     "To enable auto staging",
     "\tdvc config core.autostage",
     "Use `dvc push`",
-    "WARNING: 'models/scratch' is empty",
 )
 UNCHANGED = "didn't change, skipping"
+PRINTING = threading.Lock()
 LAST_LINES = 5  # of the stage that failed, told again at the end: its own error and DVC's
 
 
@@ -103,7 +103,8 @@ def repro(
     here = int(jobs or max(1, _cores() // params.compute.cpus)) if jobs != "ray" else 0
     with children.end_with_us():
         if not known or (here and (here == 1 or len(stale) < 2)):
-            code = children.run([*DVC, "repro", "--keep-going"], environment)
+            shown = None if sys.stdout.isatty() else _show  # on a terminal stages draw their bars themselves
+            code = children.run([*DVC, "repro", "--keep-going"], environment, shown)
         else:
             where = f"{here} side by side" if here else f"on the Ray cluster at {params.compute.address}"
             print(f"{len(stale)} parts to run, {where}: {', '.join(map(_label, stale))}", flush=True)
@@ -198,12 +199,7 @@ def _side_by_side(
     from unroll.scheduling import run_graph
 
     last_lines: dict[str, deque[str]] = {}
-    printing = threading.Lock()
     run = _runner(children, environment, compute)
-
-    def show(line: str, label: str = "") -> None:
-        with printing:
-            print(_labelled(label, line), flush=True)
 
     def run_chain(name: str) -> bool:
         label, begun = _label(name), time.monotonic()
@@ -214,12 +210,11 @@ def _side_by_side(
                 lines.clear()
             elif _worth_reading(line):
                 lines.append(line)
-            if _worth_reading(line):
-                show(line, label)
+            _show(line, label)
 
         done = not run(name, chains[name], keep_and_show)
         if not children.stopped_by:
-            show(f"{'done' if done else 'failed'} after {time.monotonic() - begun:.0f} s", label)
+            _show(f"{'done' if done else 'failed'} after {time.monotonic() - begun:.0f} s", label)
         return done
 
     needs = {name: chain.needs for name, chain in chains.items()}
@@ -230,7 +225,7 @@ def _side_by_side(
     if outcome.failed:
         _report(outcome.failed, outcome.skipped, last_lines)
         return 1
-    return children.run([*DVC, "repro"], environment, lambda line: show(line) if _worth_reading(line) else None)
+    return children.run([*DVC, "repro"], environment, _show)
 
 
 def _seconds(results: Path) -> dict[str, float]:
@@ -273,6 +268,13 @@ def _label(name: str) -> str:
 def _labelled(label: str, line: str) -> str:
     """The line with its chain in front, unless there is none or the line names it already."""
     return f"{label}  {line}" if label and not line.startswith((f"{label} ", f"{label}:", f"{label}.")) else line
+
+
+def _show(line: str, label: str = "") -> None:
+    """Print a line if it is worth reading, whole, whoever prints beside."""
+    if _worth_reading(line):
+        with PRINTING:
+            print(_labelled(label, line), flush=True)
 
 
 def _worth_reading(line: str) -> bool:

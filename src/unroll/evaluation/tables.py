@@ -18,24 +18,24 @@ from unroll.evaluation.results import Results
 from unroll.files import whole_file, whole_folder, write_json
 
 NOTHING = "–"
-NOTES = {
-    "language_model": "Bits per character and word perplexity are over the same raw text and compare; a perplexity "
-    "counts the run's own units and compares among equal units only. Runs of another context are in another table.",
-    "pairs": "Baselines are in italics; they need no training.",
-}
+UNITS = (
+    "Bits per character and word perplexity are over the same raw text and compare; a perplexity counts the run's own "
+    "units and compares among equal units only. Runs of another context are in another table."
+)
+BASELINES = "Baselines, which need no training: "
 GRADIENTS = (
     "The norm of the gradient of one token's loss with respect to the top layer's hidden state k tokens before, a mean "
     "over places of the test text. Where it falls steeply the network cannot learn from what is farther back."
 )
 SEEDS = (
-    "± is the sample standard deviation over runs that differ in nothing but `seed`. A row without it is one seed: "
-    "a small difference to it may be chance."
+    "± is the sample standard deviation over runs that differ in nothing but `seed`, and their row is the mean. A row "
+    "without it is one seed: a small difference to it may be chance."
 )
 MARK = "≈"
-SIGNIFICANCE = (
-    f"{MARK} does not differ significantly from the best of its column (p ≥ {LEVEL:g}, two-sided); intervals hold 95%. "
-    f"Both are of a paired bootstrap over the test texts (Koehn, 2004; {RESAMPLES:,} resamples): what chance is in the "
-    "choice of the texts, not in training. A row of several seeds is their mean."
+MARKED = f"{MARK} does not differ significantly from the best of its column (p ≥ {LEVEL:g}, two-sided)."
+BOOTSTRAP = (
+    f"Intervals hold 95%, by a paired bootstrap over the test texts (Koehn, 2004; {RESAMPLES:,} resamples): what "
+    "chance is in the choice of the texts, not in training."
 )
 INTERVAL = "95%\ninterval"
 
@@ -171,9 +171,14 @@ class Table:
         if spread:
             text += f" ± {measure.show(spread)}"
         best = not row.baseline and mean is not None and mean == self.best(measure)
-        if not best and row.p.get(measure.key, 0) >= LEVEL:
-            text += f" {MARK}"
-        return Cell(text, mean, best)
+        return Cell(f"{text} {MARK}" if not best and self._may_be_chance(row, measure) else text, mean, best)
+
+    def marks(self) -> bool:
+        """Whether any figure may be as good as the best of its column, by chance."""
+        return any(self._may_be_chance(row, measure) for row in self.rows for measure in self.measures())
+
+    def _may_be_chance(self, row: Row, measure: Measure) -> bool:
+        return row.p.get(measure.key, 0) >= LEVEL
 
     def _has_interval(self, measure: Measure) -> bool:
         return measure == self.ranking() and any(measure.key in row.intervals for row in self.rows)
@@ -227,16 +232,17 @@ class Comparison:
 
     def remarks(self) -> list[str]:
         """What a reader of these tables should know."""
-        tasks = {table.task for table in self.tables}
-        remarks = [note for task, note in NOTES.items() if task in tasks]
         rows = [row for table in self.tables for row in table.rows]
-        if any(len(row.runs) > 1 for row in rows):
-            remarks.append(SEEDS)
-        if any(row.intervals for row in rows):
-            remarks.append(SIGNIFICANCE)
-        if self.not_run:
-            remarks.append(f"Without results so far: {', '.join(self.not_run)}")
-        return remarks
+        baselines = dict.fromkeys(row.name for row in rows if row.baseline)
+        said = [
+            (UNITS, any(table.task == "language_model" for table in self.tables)),
+            (BASELINES + ", ".join(baselines), baselines),
+            (SEEDS, any(len(row.runs) > 1 for row in rows)),
+            (MARKED, any(table.marks() for table in self.tables)),
+            (BOOTSTRAP, any(row.intervals for row in rows)),
+            (f"Without results so far: {', '.join(self.not_run)}", self.not_run),
+        ]
+        return [remark for remark, applies in said if applies]
 
 
 def _gradient_section(names: Mapping[str, str]) -> str:

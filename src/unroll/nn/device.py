@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from unroll.engine import Engine, EngineSettings, engine_of
+from unroll.engine import Engine, EngineSettings, Local, engine_of
 from unroll.errors import UserError
 from unroll.settings import PathName
 
@@ -29,7 +29,8 @@ class ComputeSettings(EngineSettings):
     """CPU threads of a process; the same number gives the same bits."""
     processes: int = Field(default=1, ge=1, le=1_024)
     """Processes that train a run together on this machine, each a part of every batch; on GPUs each has one of its own.
-    As many of each machine where `NNODES` says that there are several: docs/scale.md."""
+    On CPUs so many decode its test part, too. As many of each machine where `NNODES` says that there are several:
+    docs/scale.md."""
     checkpoints: PathName | None = None
     """An address that fsspec knows, as `s3://bucket/folder`, or a folder that all machines share: checkpoints are
     copied there, and a training whose machine is gone goes on from there on another one."""
@@ -45,9 +46,14 @@ class ComputeSettings(EngineSettings):
         return self.processes if self.device == "cuda" else 0
 
 
-def decoding_engine(settings: ComputeSettings) -> Engine:
-    """Who decodes: each shard by one process, however many train, and so on one GPU."""
-    return engine_of(settings, partial(prepare, settings), settings.threads, int(settings.device == "cuda"))
+def decoding_engine(settings: ComputeSettings, device: "torch.device") -> Engine:
+    """Who decodes: as many processes as train, but for a GPU, which one process keeps busy.
+
+    On a cluster each shard has one process, and so one GPU.
+    """
+    setup = partial(prepare, settings)
+    local = Local(settings.processes if device.type == "cpu" else 1, setup)
+    return engine_of(settings, local, setup, settings.threads, int(settings.device == "cuda"))
 
 
 def prepare(settings: ComputeSettings, place: int = 0) -> "torch.device":

@@ -30,7 +30,7 @@ from unroll.tracking.shown import (
 from unroll.tracking.store import open_store, project_root, tracking_uri
 
 METRICS_A_CALL, PARAMS_A_CALL = 1000, 100  # MLflow's limits
-LAYOUT = "4"  # of what is logged: a run logged in another one is logged anew
+LAYOUT = "5"  # of what is logged: a run logged in another one is logged anew
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,11 @@ CURVES = {
     "clipped": "train/clipped",
     "tokens_per_second": "train/tokens_per_second",
     "cpu_percent": "system/cpu_percent",
-    "peak_ram_bytes": "system/peak_ram_bytes",
-    "peak_gpu_bytes": "system/peak_gpu_bytes",
+    "peak_ram_bytes": "system/peak_ram_megabytes",
+    "peak_gpu_bytes": "system/peak_gpu_megabytes",
 }
+DRAWN_IN = {"peak_ram_bytes": 1e6, "peak_gpu_bytes": 1e6}
+"""The unit of an axis that would have many digits."""
 COLUMNS = {
     "tags": {"unit": 90, "cell": 80},
     "metrics": {
@@ -97,10 +99,12 @@ def run_params(subject: Subject) -> dict[str, str]:
 def run_metrics(found: Results, end: int, model: str | None = None) -> list[Metric]:
     """The final figures, at the time `end`, as those of the logged `model` too; and the course of the training.
 
-    Final figures come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step
-    is drawn as bars, not as a curve of one point.
+    Those of baselines are in the `description`: they are not the run's, and would be the first charts. Final figures
+    come first, since MLflow lists metrics in this order, and at step 0: a metric that has no other step is drawn as
+    bars, not as a curve of one point.
     """
-    final = dict(leaves({**found.metrics, "cost": found.costs()}, "/"))
+    own = {key: value for key, value in found.metrics.items() if key != "baseline"}
+    final = dict(leaves({**own, "cost": found.costs()}, "/"))
     numbers = {key: final[key] for key in _compared_first(final) if isinstance(final[key], int | float)}
     return [Metric(key, value, end, 0, model_id=model) for key, value in numbers.items()] + curves(
         found.history, found.timing
@@ -112,7 +116,8 @@ def curves(history: Sequence[Row], timing: Sequence[Row]) -> list[Metric]:
     points = []
     for row, times in zip(history, timing, strict=True):
         at = milliseconds(times["time"]), int(row["step"])
-        points += [Metric(CURVES[key], value, *at) for key, value in {**times, **row}.items() if key in CURVES]
+        known = ((key, value / DRAWN_IN.get(key, 1)) for key, value in {**times, **row}.items() if key in CURVES)
+        points += [Metric(CURVES[key], value, *at) for key, value in known]
     return points
 
 
