@@ -73,7 +73,7 @@ class Clone:
         self.waits(lambda: self.step() >= step)
 
     def waits(self, until) -> None:
-        for _ in range(1200):
+        for _ in range(3000):  # five minutes: the machine may be busy
             if until():
                 return
             time.sleep(0.1)

@@ -50,7 +50,8 @@ def measure(report: Report, binaries: Path, texts: Sequence[str], tested: Sequen
         # Most of its time it loads the model: how much is told by asking it nothing.
         ran, loading = run(query, test), run(query)
         tokens, seconds = int(_TOKENS.findall(ran.output)[0]), ran.seconds - loading.seconds
-        report.row({**case, "what": "queries", "seconds": seconds, "tokens/s": tokens / max(seconds, 1e-9)})
+        if seconds > 0:  # else they are lost in what loading varies by
+            report.row({**case, "what": "queries", "seconds": seconds, "tokens/s": tokens / seconds})
         found = float(_PERPLEXITY.findall(ran.output)[0])
         report.row({**case, "what": "perplexity", "perplexity": found, "tokens": tokens // ASKED})
 

@@ -31,13 +31,20 @@ class Tokenizer:
         self._lowercase = lowercase
         self.invertible = not lowercase
 
+    def folded(self, text: str) -> str:
+        """`text` as it is split: lower-cased if that is asked for."""
+        return text.lower() if self._lowercase else text
+
+    @staticmethod
+    def is_plain(folded: str) -> bool:
+        """Whether a text, `folded`, has no white space but single spaces between words, whose chunks the words are."""
+        # All other white space is not printable.
+        return folded.isprintable() and "  " not in folded and folded[:1] not in ("", " ") and folded[-1] != " "
+
     def chunks(self, text: str) -> list[str]:
         """The stretches of `text` that are split one by one; there are few distinct ones, so results can be kept."""
-        if self._lowercase:
-            text = text.lower()
-        # Most lines have no white space but single spaces between words; all other white space is not printable.
-        plain = text and text.isprintable() and "  " not in text and " " not in (text[0], text[-1])
-        return text.split(" ") if plain else _CHUNKS(text)
+        text = self.folded(text)
+        return text.split(" ") if self.is_plain(text) else _CHUNKS(text)
 
     def tokens(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""

@@ -10,6 +10,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from unroll.text.chunks import chunks_of, spread
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
@@ -49,21 +50,22 @@ class TokenVocabulary(Vocabulary):
         return ids.astype(np.int64, copy=False), lengths
 
     def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
-        known = self._remembered
-        chunks = [self._tokenizer.chunks(text) for text in texts]
-        counts = np.fromiter(map(len, chunks), np.int64, len(chunks))
-        numbers = np.fromiter(map(known.__getitem__, chain.from_iterable(chunks)), np.int64, int(counts.sum()))
-        begins, flat, unknown = (
-            np.frombuffer(part, part.typecode) for part in (known.begins, known.flat, known.unknown)
-        )
-        each = np.diff(begins)[numbers]
-        reach = np.append(0, np.cumsum(each))
-        # From a place among the ids of all chunks of the texts to that of the same id in `flat`.
-        shift = begins[numbers] - reach[:-1]
-        ids = flat[np.repeat(shift, each) + np.arange(reach[-1])]
-        lost = Counter(numbers[unknown[numbers] > 0].tolist())
-        lengths = np.diff(reach[np.cumsum(counts)], prepend=0)
-        return EncodedTexts(ids, lengths, {known.chunks[n]: count for n, count in lost.items()})
+        known, chunks = self._remembered, chunks_of(self._tokenizer, texts)
+        numbers_D = np.fromiter(map(known.__getitem__, chunks.distinct), np.int64, len(chunks.distinct))
+        begins, flat = (np.frombuffer(part, part.typecode) for part in (known.begins, known.flat))
+        begins_D, sizes_D = begins[numbers_D], np.diff(begins)[numbers_D]
+        if (sizes_D == 1).all():
+            ids, lengths_B = flat[begins_D][chunks.places_N], chunks.counts_B
+        else:
+            sizes_N = sizes_D[chunks.places_N]
+            ids = flat[spread(begins_D[chunks.places_N], sizes_N)]
+            lengths_B = np.diff(np.append(0, np.cumsum(sizes_N))[np.cumsum(chunks.counts_B)], prepend=0)
+        unknown_before = np.append(0, np.cumsum(flat == UNK))
+        unknown_D = unknown_before[begins_D + sizes_D] > unknown_before[begins_D]
+        lost = Counter[str]()
+        for n, total in zip(np.flatnonzero(unknown_D).tolist(), chunks.totals()[unknown_D].tolist(), strict=True):
+            lost[chunks.distinct[n]] += total
+        return EncodedTexts(ids, lengths_B, lost)
 
     def decode(self, ids: Iterable[int]) -> str:
         return self._tokenizer.join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)
@@ -93,19 +95,15 @@ class _Known(dict[str, int]):
     def forget(self) -> None:
         """Begin anew."""
         self.clear()
-        self.chunks: list[str] = []
         self.flat = array("q")  # the ids of all chunks one after the other
         self.begins = array("q", [0])  # where those of each begin, and the end
-        self.unknown = array("b")  # whether there is UNK among them
         self.characters = 0
 
     def __missing__(self, chunk: str) -> int:
         number = self[chunk] = len(self)
         ids = self._vocabulary.chunk_ids(chunk)
-        self.chunks.append(chunk)
         self.flat.extend(ids)
         self.begins.append(len(self.flat))
-        self.unknown.append(UNK in ids)
         self.characters += len(chunk)
         return number
 
@@ -132,5 +130,6 @@ def _count(tokenizer: Tokenizer, also: bool, texts: Iterable[str]) -> tuple[Toke
     for batch in batches(texts):
         if characters:
             characters.add(batch)
-        counts.add(Counter(chain.from_iterable(map(tokenizer.chunks, batch))).items())
+        found = chunks_of(tokenizer, batch)
+        counts.add(zip(found.distinct, found.totals().tolist(), strict=True))
     return counts.tokens, characters
