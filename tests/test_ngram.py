@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram import model as model_module
-from unroll.kinds.ngram.counts import count_orders, read_tokens
+from unroll.kinds.ngram.counts import count_orders, count_shard, merged, read_tokens, shards_of
 from unroll.kinds.ngram.estimate import FALLBACK, discounts_of, estimate
 from unroll.text.specials import BOS, EOS, PAD, UNK
 
@@ -214,8 +213,6 @@ def assert_same(found, wanted):
 @given(texts=small, context=contexts, order=st.integers(1, 5), size=st.integers(1, 12))
 def test_counts_of_shards_are_those_of_the_whole(texts, context, order, size):
     tokens = tokens_of(texts, context)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(counts_module, "SHARD_TOKENS", size)
-        found = count_orders(tokens, order, V)
-    assert len(tokens) <= counts_module.SHARD_TOKENS
-    assert_same(found, count_orders(tokens, order, V))
+    shards = [count_shard(order, V, shard) for shard in shards_of(tokens, order, size)]
+    assert len(shards) == max(1, math.ceil(len(tokens) / size))
+    assert_same(merged(shards, V), count_orders(tokens, order, V))

@@ -3,7 +3,7 @@
 An n-gram is known by its key: the number of its first n - 1 tokens in the order below, times V, plus its last token.
 Numbers within an order follow the sorted keys, so that a look-up is a binary search. The number of a unigram is its id.
 
-Long texts are counted in shards, and the counts of all shards are the same to the last number.
+Several processes count long texts in shards, and the counts of all shards are the same to the last number.
 
 T tokens, V vocabulary, N distinct n-grams of one order.
 """
@@ -76,16 +76,20 @@ class Shard(NamedTuple):
 
 
 def count_orders(tokens: Tokens, order: int, vocabulary: int, engine: Engine = LOCAL) -> list[Order]:
-    """Count the n-grams of orders 1 to `order`; none reaches over the beginning of a text."""
+    """Count the n-grams of orders 1 to `order`; none reaches over the beginning of a text.
+
+    An engine that does one thing at a time gets one shard: to count shards and merge them takes more time and memory.
+    """
     count = partial(count_shard, order, vocabulary)
-    return merged(engine.map_shards(count, shards_of(tokens, order)), vocabulary)
+    size = SHARD_TOKENS if engine.at_once > 1 else max(1, len(tokens))
+    return merged(engine.map_shards(count, shards_of(tokens, order, size)), vocabulary)
 
 
-def shards_of(tokens: Tokens, order: int) -> Iterator[Shard]:
-    """`tokens` in pieces, each with so many of those before it that no n-gram of the `order` is lost."""
-    for start in range(0, max(1, len(tokens)), SHARD_TOKENS):
+def shards_of(tokens: Tokens, order: int, size: int) -> Iterator[Shard]:
+    """`tokens` in pieces of `size`, each with so many of those before it that no n-gram of the `order` is lost."""
+    for start in range(0, max(1, len(tokens)), size):
         counted = min(start, order - 1)
-        piece = slice(start - counted, start + SHARD_TOKENS)
+        piece = slice(start - counted, start + size)
         yield Shard(Tokens(tokens.ids[piece], tokens.before[piece]), counted)
 
 
