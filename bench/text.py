@@ -147,7 +147,8 @@ def _growth(report: Report, words: int, times: list[int], folder: Path) -> None:
             for cost, value in (("seconds", taken.seconds), ("bytes", taken.bytes)):
                 costs.setdefault(f"{stage}: {cost}", []).append(value)
     for cost, values in costs.items():
-        report.facts[f"{cost} grow as the corpus to the"] = exponent(times, values)
+        if len(times) > 1:
+            report.facts[f"{cost} grow as the corpus to the"] = exponent(times, values)
 
 
 def vocab_stage(raw: Path, unit: dict[str, Any], vocab: Path) -> Callable[[], object]:
