@@ -81,6 +81,7 @@ def s3_server(folder: Path) -> Iterator[S3]:
                 patch.setenv(name, value)
             import s3fs
 
+            s3fs.S3FileSystem.clear_instance_cache()  # it would know the server of another module by the same words
             s3fs.S3FileSystem().mkdir("unroll")
             yield server
 

@@ -134,6 +134,17 @@ def test_unknown_words_are_told_once_at_the_end(unroll, project, monkeypatch, li
     assert len(result.stdout.splitlines()) == len(lines)
 
 
+def test_an_empty_result_is_told(project, monkeypatch, model):
+    monkeypatch.chdir(project)
+    options = ["--length-penalty", "0", "--max-length", "1", "--min-length", "0"]
+    settings = DecodeSettings(beam=30, length_penalty=0.0, max_length=1)
+    lines = ["a b c", "", "x y z u v w"]
+    empty = [n for n, found in enumerate(model.decode(lines, settings), start=1) if not found.text and lines[n - 1]]
+    result = CliRunner().invoke(app, ["translate", "translator", "--beam", "30", *options], input="\n".join(lines))
+    told = [line for line in result.stderr.splitlines() if "empty" in line]
+    assert told == [f"line {n}: nothing was found better than an empty text" for n in empty] and told
+
+
 def test_samples_are_decided_by_seed_and_line(unroll):
     def draw(*options: str) -> list[str]:
         return unroll("translate", "translator", "--sample", *options, given="a b c\n" * 8).splitlines()

@@ -17,7 +17,9 @@ def bundle_of(run: str) -> Path:
         from unroll.mistakes import did_you_mean
 
         finished = sorted(path.parent.name for path in Path("models").glob("*/bundle.json"))
-        raise UserError(f"{run}: no finished run{did_you_mean(run, finished)}; dvc repro trains it")
+        raise UserError(
+            f"{run}: no finished run{did_you_mean(run, finished)}; unroll repro trains those of params.yaml"
+        )
     return folder
 
 

@@ -79,6 +79,8 @@ def decode(
                 tokens = f"{model.max_length + answer.cut:,} tokens, more than {model.max_length:,}"
                 print(f"line {number}: {tokens}: cut as in training", file=sys.stderr)
             unknown.see(number, model.source.unknown_tokens(answer.source))
+            if answer.source.strip() and not answer.hypotheses[0].text.strip():
+                print(f"line {number}: nothing was found better than an empty text", file=sys.stderr)
             if as_json:
                 print(json.dumps(_object(model, answer), ensure_ascii=False), flush=True)
             else:

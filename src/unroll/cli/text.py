@@ -85,14 +85,14 @@ def evaluate(
 
     unroll evaluate translator --data new.en --target new.de
     """
+    texts = list(Lines.of(data))
+    if not texts:
+        raise UserError(f"{data}: has no line")
     model, info = load_run(run)
     if model.task == "captions":
         raise UserError(
             f"{run}: a captioner says what images show, and this reads lines of text; dvc repro measures it"
         )
-    texts = list(Lines.of(data))
-    if not texts:
-        raise UserError(f"{data}: has no line")
     if model.task == "language_model":
         from unroll.evaluation.language_model import measure, text_intervals
 

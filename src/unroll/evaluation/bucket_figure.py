@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,10 +23,19 @@ def scores_by_bucket(groups: Mapping[str, Sequence[Bucket]], labels: Mapping[str
         for axes, (what, buckets) in zip(panels, groups.items(), strict=True):
             _draw_buckets(axes, buckets, labels)
             axes.set_xlabel(what)
-        panels[0].set(ylabel="score", ylim=(0, None))
+        panels[0].set(ylabel="score", ylim=(0, 1.06 * _highest(groups, labels)))
         panels[0].legend(frameon=False, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=len(labels))
 
     return png(draw, 9, 3.8)
+
+
+def _highest(groups: Mapping[str, Sequence[Bucket]], labels: Mapping[str, str]) -> float:
+    """The highest of all that is drawn, at least 1."""
+    highest = 1.0
+    for bucket in chain.from_iterable(groups.values()):
+        drawn = [*(bucket.figures.get(key, math.nan) for key in labels), *(bucket.interval or ())]
+        highest = max([highest, *filter(math.isfinite, drawn)])
+    return highest
 
 
 def _draw_buckets(axes: Axes, buckets: Sequence[Bucket], labels: Mapping[str, str]) -> None:
@@ -39,6 +49,5 @@ def _draw_buckets(axes: Axes, buckets: Sequence[Bucket], labels: Mapping[str, st
         range(len(buckets)), [f"{bucket.name.replace('_', ' ')}\n({bucket.sentences:,})" for bucket in buckets]
     )
     axes.set_xlim(-0.6, len(buckets) - 0.4)
-    axes.margins(y=0.08)
     axes.tick_params(labelsize=8)
     axes.grid(True, axis="y", color=FAINT, alpha=0.2)
