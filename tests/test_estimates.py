@@ -66,9 +66,10 @@ def test_a_captioner_is_counted_once_its_images_are_encoded(tmp_path):
     params = scenes.model_copy(update={"runs": {"c": run}, "datasets": {"d": next(iter(scenes.datasets.values()))}})
     assert next(estimates(params, tmp_path, tmp_path)).parameters is None
     (tmp_path / "d").mkdir()
-    images = {"unit": "features", "shape": [5]}
+    images = {"unit": "features", "shape": [1, 5]}
     manifest = {"fields": {"target": {"size": 11, "vocabulary": "target"}}, "images": images}
     (tmp_path / "d" / "manifest.json").write_text(json.dumps(manifest))
-    image = 5 * 8 + 8 + 2 * 8  # a layer and its normalisation
+    image = 2 * 5 + 5 * 8 + 8 + 2 * 8  # a layer, and the normalisation before and behind it
     network = 3 * 16 * (8 + 16 + 2)
-    assert next(estimates(params, tmp_path, tmp_path)).parameters == image + network + 11 * 8 + (16 + 1) * 11
+    output = (16 + 1) * 16 + (16 + 1) * 11
+    assert next(estimates(params, tmp_path, tmp_path)).parameters == image + network + 11 * 8 + output
