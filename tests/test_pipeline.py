@@ -291,11 +291,14 @@ def test_a_lost_mlflow_store_is_filled_again(project):
 
 
 def test_a_clone_with_results_but_without_data_runs_whole(project):
-    """dvc.lock, results/ and report/ are committed, the rest is not."""
+    """dvc.lock, results/ and report/ are committed, the rest is not, the page of the comparison with it: all runs."""
     for name in ("data/raw", "data/vocab", "data/encoded", "models", "predictions", "mlruns", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(project.folder / name)
+    (project.folder / "report" / "comparison.html").unlink()
     before = (project.folder / "results" / "lm" / "metrics.json").read_bytes()
-    assert len(project.repro()) == 13
+    ran = project.repro()
+    assert len(ran) == 14 and ran[-1] == "compare"
+    assert (project.folder / "report" / "comparison.html").exists()
     assert (project.folder / "results" / "lm" / "metrics.json").read_bytes() == before
 
 
