@@ -90,7 +90,8 @@ def test_a_gru_is_faster_than_the_librarys():
     products.start(1)
     entered = core.contenders("gru", core.Size(8, 20, 650))
     taken = measure.alternate({name: entered[name] for name in ("torch.nn", "unroll")}, 5, 0.0, time.process_time)
-    assert taken["unroll"].ratio >= 1  # 1.7 to 2.4 on AMD; 1.1 where MKL is as fast as oneDNN, on Intel
+    has_fast_products = torch.get_float32_matmul_precision() == "medium"  # not where they would be bfloat16, as with AMX
+    assert taken["unroll"].ratio >= (1.15 if has_fast_products else 1)  # 1.7 to 2.4 where it has, else 1.1
 
 
 def test_a_single_step_does_not_turn_its_weights_about():
