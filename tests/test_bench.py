@@ -90,7 +90,7 @@ def test_a_gru_is_faster_than_the_librarys():
     products.start(1)
     entered = core.contenders("gru", core.Size(8, 20, 650))
     taken = measure.alternate({name: entered[name] for name in ("torch.nn", "unroll")}, 5, 0.0, time.process_time)
-    has_fast_products = torch.get_float32_matmul_precision() == "medium"  # not where they would be bfloat16, as with AMX
+    has_fast_products = torch.get_float32_matmul_precision() == "medium"  # not with AMX: bfloat16
     assert taken["unroll"].ratio >= (1.15 if has_fast_products else 1)  # 1.7 to 2.4 where it has, else 1.1
 
 
