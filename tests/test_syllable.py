@@ -147,7 +147,7 @@ def test_a_word_longer_than_any_is_spelled(monkeypatch):
 
 
 def test_words_that_pyphen_has_seen_are_forgotten(monkeypatch):
-    monkeypatch.setattr(syllable_module, "KEPT_CHUNKS", 5)
+    monkeypatch.setattr(syllable_module, "KEPT_STRETCHES", 5)
     vocabulary = build_vocabulary(["station"], field(0, 9))
     text = " ".join(f"station{a}{b}" for a in string.ascii_lowercase for b in string.ascii_lowercase)
     vocabulary.encode(text)

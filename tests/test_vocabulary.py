@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,8 +22,8 @@ from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.spelling import END, ORDER, START, UNSEEN, SpellingModel
 from unroll.text.tokenizer import Tokenizer
+from unroll.text.units import remembered as remembered_module
 from unroll.text.units import subword as subword_module
-from unroll.text.units import tokens as tokens_module
 from unroll.text.units import word as word_module
 from unroll.text.units.subword import SubwordVocabulary
 from unroll.text.vocabulary import build_vocabulary, load_vocabularies, printable
@@ -261,7 +262,7 @@ def test_spelling_is_learned_from_the_rarest_words(monkeypatch, tmp_path):
 
 def test_forgotten_chunks_change_nothing(monkeypatch):
     whole = build_vocabulary(TEXTS, WordField(unit="word"))
-    monkeypatch.setattr(tokens_module, "KEPT_CHUNKS", 2)
+    monkeypatch.setattr(remembered_module, "KEPT_STRETCHES", 2)
     small = build_vocabulary(TEXTS, WordField(unit="word"))
     assert small.tokens(range(len(small))) == whole.tokens(range(len(whole)))
     for text in TEXTS:
@@ -315,6 +316,35 @@ def test_lines_are_short_and_lose_nothing(text):
         lines = list(subword_module._lines([text]))
     assert all(0 < len(line) <= 5 for line in lines)
     assert "".join(lines) == text.replace("\n", "")
+
+
+@settings(max_examples=200, deadline=None)
+@given(texts=st.lists(ANY_TEXT | st.text("ab ▁\x1aé", max_size=20), min_size=1, max_size=5))
+@pytest.mark.parametrize("model", ["unigram", "bpe"])
+def test_pieces_are_as_good_as_those_of_the_library(model, texts):
+    vocabulary = build_vocabulary(TEXTS, SubwordField(unit="subword", max_size=320, model=model))
+    library = vocabulary._model
+    ids, lengths = vocabulary.encode_many(texts)
+    for text, row in zip(texts, np.split(ids, np.cumsum(lengths)[:-1]), strict=True):
+        assert vocabulary.encode(text).tolist() == row.tolist()
+        assert vocabulary.decode(row) == text
+        wanted = library.encode(subword_module._escape(text))
+        if model == "bpe":
+            assert row.tolist() == wanted
+        else:  # of equally good pieces others may be taken
+            scores = [sum(map(library.get_score, found)) for found in (row.tolist(), wanted)]
+            assert scores[0] == pytest.approx(scores[1], rel=1e-5, abs=1e-3)
+
+
+@pytest.mark.parametrize("unit", [{"unit": "word"}, {"unit": "word", "tokenizer": "whitespace", "min_count": 2}])
+def test_words_are_looked_up_at_once_as_one_by_one(unit):
+    """Which of both is done depends on how many there are."""
+    vocabulary = build_vocabulary(TEXTS, WordField.model_validate(unit))
+    words = pa.array(sorted({word for text in TEXTS for word in text.split()} | {"unseen", "un-seen", "no:"}))
+    at_once = vocabulary.word_ids(words.cast(pa.large_string()))
+    alone = [vocabulary.encode(word).tolist() for word in words.to_pylist()]
+    assert (at_once >= 0).sum() > 5 and UNK in at_once
+    assert all([found] == ids for found, ids in zip(at_once.tolist(), alone, strict=True) if found >= 0)
 
 
 @settings(max_examples=100, deadline=None)

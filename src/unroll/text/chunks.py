@@ -1,6 +1,7 @@
 """The chunks of many texts at once: which ones there are, and where each stands.
 
-N chunks of all texts one after the other, of which D are distinct; B texts.
+N chunks of all texts one after the other, of which D are distinct; B texts. Rows are B sequences one after the other,
+and the length of each (B,).
 """
 
 from collections.abc import Sequence
@@ -13,12 +14,16 @@ from numpy.typing import NDArray
 
 from unroll.text.tokenizer import Tokenizer
 
+Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
+
 
 class Chunks(NamedTuple):
     """`Tokenizer.chunks` of texts, each distinct one once, or twice: few have to be looked at, whatever N is."""
 
-    distinct: list[str]
-    """The chunks (D), in the order in which they first come."""
+    words: pa.LargeStringArray
+    """The first distinct chunks, all without white space: those of plain texts."""
+    others: list[str]
+    """The distinct chunks of all other texts."""
     places_N: NDArray[np.int64]
     """Of each chunk of the texts its place among the distinct ones."""
     counts_B: NDArray[np.int64]
@@ -26,25 +31,53 @@ class Chunks(NamedTuple):
 
     def totals(self) -> NDArray[np.int64]:
         """How often each distinct chunk occurs (D,)."""
-        return np.bincount(self.places_N, minlength=len(self.distinct))
+        return np.bincount(self.places_N, minlength=len(self.words) + len(self.others))
+
+    def distinct(self) -> pa.LargeStringArray:
+        """All distinct chunks (D,), which have to be valid Unicode."""
+        return pa.concat_arrays([self.words, pa.array(self.others, pa.large_string())]) if self.others else self.words
 
 
 def chunks_of(tokenizer: Tokenizer, texts: Sequence[str]) -> Chunks:
     """The chunks of `texts`. Most lines have single spaces alone: Arrow splits these, and makes no object of a word."""
-    texts = [tokenizer.folded(text) for text in texts]
-    is_plain = np.fromiter(map(tokenizer.is_plain, texts), bool, len(texts))
-    plain = _of_plain([text for text, says in zip(texts, is_plain, strict=True) if says])
+    folded = [tokenizer.folded(text) for text in texts]
+    is_plain = np.fromiter(map(tokenizer.is_plain, folded), bool, len(folded))
     if is_plain.all():
-        return plain
-    other = _of_others(tokenizer, [text for text, says in zip(texts, is_plain, strict=True) if not says])
-    counts_B = np.empty(len(texts), dtype=np.int64)
-    counts_B[is_plain], counts_B[~is_plain] = plain.counts_B, other.counts_B
-    places_N = np.concatenate([plain.places_N, other.places_N + len(plain.distinct)])
-    begins_B = np.empty(len(texts), dtype=np.int64)  # where the chunks of each text begin, the plain ones first
-    begins_B[is_plain], begins_B[~is_plain] = np.split(
-        _begins(np.append(plain.counts_B, other.counts_B)), [len(plain.counts_B)]
-    )
-    return _in_order(Chunks(plain.distinct + other.distinct, places_N[spread(begins_B, counts_B)], counts_B))
+        words, plain = plain_words(folded)
+        return Chunks(words, [], *plain)
+    words, plain = plain_words([text for text, says in zip(folded, is_plain, strict=True) if says])
+    distinct: dict[str, int] = {}
+    chunks = [tokenizer.chunks(text) for text, says in zip(texts, is_plain, strict=True) if not says]
+    places = [len(words) + distinct.setdefault(chunk, len(distinct)) for some in chunks for chunk in some]
+    other = np.array(places, dtype=np.int64), np.fromiter(map(len, chunks), np.int64, len(chunks))
+    return Chunks(words, list(distinct), *interleaved(is_plain, plain, other))
+
+
+def plain_words(texts: list[str]) -> tuple[pa.LargeStringArray, Rows]:
+    """The distinct words of texts that `Tokenizer.is_plain` says are plain, and as rows the place of each word."""
+    lists = pc.split_pattern(pa.array(texts, pa.large_string()), " ")
+    coded = lists.flatten().dictionary_encode()
+    counts_B = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    return coded.dictionary, (coded.indices.to_numpy().astype(np.int64), counts_B.astype(np.int64))
+
+
+def interleaved(is_first: NDArray[np.bool_], first: Rows, second: Rows) -> Rows:
+    """Rows in the order that `is_first` (B,) says: the next of `first`, or of `second`."""
+    flat, lengths = (np.concatenate(part) for part in zip(first, second, strict=True))
+    order_B = np.empty(len(is_first), dtype=np.int64)
+    order_B[is_first] = np.arange(len(first[1]))
+    order_B[~is_first] = np.arange(len(first[1]), len(lengths))
+    return flat[spread(_begins(lengths)[order_B], lengths[order_B])], lengths[order_B]
+
+
+def gathered(distinct: Rows, places_N: NDArray[np.int64], counts_B: NDArray[np.int64]) -> Rows:
+    """Texts as rows: the row of `distinct` (D rows) at each of `places_N`, of which text b has `counts_B[b]`."""
+    flat, sizes_D = distinct
+    if (sizes_D == 1).all():
+        return flat[places_N], counts_B
+    sizes_N = sizes_D[places_N]
+    lengths_B = np.diff(np.append(0, np.cumsum(sizes_N))[np.cumsum(counts_B)], prepend=0)
+    return flat[spread(_begins(sizes_D)[places_N], sizes_N)], lengths_B
 
 
 def spread(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -52,33 +85,23 @@ def spread(begins: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.i
     return np.repeat(begins - _begins(counts), counts) + np.arange(counts.sum())
 
 
-def _in_order(chunks: Chunks) -> Chunks:
-    """The distinct chunks in the order in which they come."""
-    first_D = np.empty(len(chunks.distinct), dtype=np.int64)
-    first_D[chunks.places_N[::-1]] = np.arange(len(chunks.places_N))[::-1]
-    order_D = first_D.argsort()
-    new_D = np.empty_like(order_D)
-    new_D[order_D] = np.arange(len(order_D))
-    distinct = [chunks.distinct[n] for n in order_D.tolist()]
-    return chunks._replace(distinct=distinct, places_N=new_D[chunks.places_N])
-
-
 def _begins(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.cumsum(counts) - counts
 
 
-def _of_plain(texts: list[str]) -> Chunks:
-    lists = pc.split_pattern(pa.array(texts, pa.large_string()), " ")
-    coded = lists.flatten().dictionary_encode()
-    distinct = coded.dictionary.to_numpy(zero_copy_only=False).tolist()
-    counts_B = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
-    return Chunks(distinct, coded.indices.to_numpy().astype(np.int64), counts_B.astype(np.int64))
+def are_tokens(tokenizer: Tokenizer, words: pa.LargeStringArray) -> NDArray[np.bool_]:
+    """Which chunks without white space are a token as they are; of a few others it is not found out."""
+    if not len(words):
+        return np.zeros(0, dtype=np.bool_)
+    codes = np.frombuffer("".join(strings(words)).encode("utf-32-le"), dtype="<u4")
+    met = np.flatnonzero(np.bincount(codes))
+    is_kept = np.zeros(met[-1] + 1, dtype=np.bool_)
+    is_kept[met] = [tokenizer.keeps(chr(code)) for code in met.tolist()]
+    begins = _begins(pc.utf8_length(words).to_numpy(zero_copy_only=False))
+    found: NDArray[np.bool_] = np.logical_and.reduceat(is_kept[codes], begins)
+    return found
 
 
-def _of_others(tokenizer: Tokenizer, texts: list[str]) -> Chunks:
-    places: dict[str, int] = {}
-    chunks = [tokenizer.chunks(text) for text in texts]
-    places_N = [places.setdefault(chunk, len(places)) for some in chunks for chunk in some]
-    return Chunks(
-        list(places), np.array(places_N, dtype=np.int64), np.fromiter(map(len, chunks), np.int64, len(chunks))
-    )
+def strings(texts: pa.LargeStringArray) -> list[str]:
+    """As `to_pylist`, in half the time."""
+    return list(texts.to_numpy(zero_copy_only=False))

@@ -1,105 +1,109 @@
 """How often each of many tokens, or characters, occurs."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from unroll.text.tallies import SpilledTallies, merged, most_frequent, pairs, rarest, tally
 from unroll.text.vocabulary import CODE_POINTS
 
-RECENT = 1_000_000  # distinct tokens in a dictionary, some 150 bytes each; packed they take a fifth of that
+WAITING = 1_000_000  # rows of tallies that are merged at once, or more
+KEPT_TOKENS = 2_000_000  # distinct ones in memory, some 30 bytes each, and several times that while they are merged
 KEPT_STRETCHES = 500_000  # distinct ones
-ROWS = 65_536  # of a table, made into Python objects at once
-
-_SCHEMA = pa.schema([("token", pa.large_string()), ("count", pa.int64())])
 
 
 class TokenCounts:
-    """Counts of tokens, which may be more than fit into memory as a dictionary."""
+    """Counts of tokens, which may be more than fit into memory."""
 
     def __init__(self) -> None:
-        self._recent: Counter[str] = Counter()
-        self._packed: list[pa.Table] = []  # a token may stand in several
+        self._kept = tally([], [])
+        self._waiting: list[pa.Table] = []
+        self._spilled: SpilledTallies | None = None
 
-    def add(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Count tokens, each as often as is said with it."""
-        recent = self._recent
-        for token, count in counts:
-            recent[token] += count
-        if len(recent) > RECENT:
-            self._pack()
+    def add(self, counts: pa.Table) -> None:
+        """Count the tokens of a tally."""
+        self._waiting.append(counts)
+        # Merged when what is new is as much as what is old: each row is merged a few times, however many there are.
+        if sum(map(len, self._waiting)) >= max(WAITING, len(self._kept)):
+            self._merge_waiting()
 
     def merge(self, other: "TokenCounts") -> None:
         """Count all that `other` has counted."""
-        self._packed.append(other._table())
-        self._settle()
+        for part in other.parts():
+            self.add(part)
+
+    def parts(self) -> Iterator[pa.Table]:
+        """All counts, in tallies of which no two have a token in common."""
+        if self._waiting:
+            self._merge_waiting()
+        if self._spilled is None:
+            yield self._kept
+            return
+        if len(self._kept):
+            self._spill()
+        yield from self._spilled.parts()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_recent": Counter(), "_packed": [self._table()]}
+        return {"_kept": pa.concat_tables(self.parts()), "_waiting": [], "_spilled": None}
 
     def __len__(self) -> int:
         """How many distinct tokens there are."""
-        return len(self._table())
+        return sum(map(len, self.parts()))
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         """Every token and its count, in no order that means anything."""
-        return _pairs(self._table())
+        for part in self.parts():
+            yield from pairs(part)
 
-    def ranked(self) -> Iterator[tuple[str, int]]:
-        """The same, the most frequent first; equal counts in the order of the tokens themselves."""
-        table = self._table()
-        return _pairs(table.take(pc.sort_indices(table, [("count", "descending"), ("token", "ascending")])))
+    def ranked(self, most: int | None = None, least: int = 1) -> Iterator[tuple[str, int]]:
+        """The same, the most frequent first; equal counts in the order of the tokens themselves.
+
+        `most` tokens at most, and none that occurs less than `least` times.
+        """
+        found = [most_frequent(part.filter(pc.field("count") >= least), most) for part in self.parts()]
+        return pairs(most_frequent(pa.concat_tables(found), most))
 
     def rarest(self, n: int) -> list[str]:
         """The `n` tokens that occur least, among equals by a checksum, in sorted order."""
-        table = self._table()
-        if n >= len(table):
-            return sorted(token for token, _ in _pairs(table))
-        counts = table["count"].to_numpy()
-        most = np.partition(counts, n - 1)[n - 1]
-        found = [token for token, _ in _pairs(table.filter(pa.array(counts < most)))]
-        equal = [token for token, _ in _pairs(table.filter(pa.array(counts == most)))]
-        sums = np.fromiter((crc32(token.encode()) for token in equal), np.int64, len(equal))
-        near = np.flatnonzero(sums <= np.partition(sums, n - len(found) - 1)[n - len(found) - 1])
-        least = sorted((sums[place], equal[place]) for place in near)[: n - len(found)]
-        return sorted([*found, *(token for _, token in least)])
+        found = rarest(pa.concat_tables([rarest(part, n) for part in self.parts()]), n)
+        return sorted(found["text"].to_pylist())
 
-    def _pack(self) -> None:
-        columns = [list(self._recent.keys()), list(self._recent.values())]
-        self._packed.append(pa.table(columns, schema=_SCHEMA))
-        self._recent.clear()
-        self._settle()
+    def _merge_waiting(self) -> None:
+        self._kept = merged([self._kept, *self._waiting])
+        self._waiting.clear()
+        if len(self._kept) > KEPT_TOKENS:
+            self._spilled = self._spilled or SpilledTallies()
+            self._spill()
 
-    def _settle(self) -> None:
-        # Merged when what is new is as much as what is old: each token is merged a few times, however many there are.
-        while len(self._packed) > 1 and len(self._packed[-1]) >= len(self._packed[-2]) // 2:
-            self._packed[-2:] = [_merged(self._packed[-2:])]
-
-    def _table(self) -> pa.Table:
-        """All counts, each token once."""
-        if self._recent or not self._packed:
-            self._pack()
-        if len(self._packed) > 1:
-            self._packed = [_merged(self._packed)]
-        return self._packed[0]
+    def _spill(self) -> None:
+        assert self._spilled is not None
+        self._spilled.add(self._kept)
+        self._kept = tally([], [])
 
 
 class SplitCounts:
     """Counts of the tokens of stretches of text; each distinct stretch is split but once, or a few times."""
 
-    def __init__(self, split: Callable[[str], Iterable[str]]) -> None:
-        self._split = split
+    def __init__(
+        self, split: Callable[[str], Iterable[str]], are_tokens: Callable[[pa.Array], NDArray[np.bool_]] | None = None
+    ) -> None:
+        """`are_tokens`: of which stretches `split` is known to give themselves back."""
+        self._split, self._are_tokens = split, are_tokens
         self._stretches: Counter[str] = Counter()
         self._tokens = TokenCounts()
 
-    def add(self, counts: Iterable[tuple[str, int]]) -> None:
-        """Count stretches, each as often as is said with it."""
-        for stretch, count in counts:
+    def add(self, counts: pa.Table) -> None:
+        """Count the stretches of a tally."""
+        if self._are_tokens is not None and len(counts):
+            whole = self._are_tokens(counts["text"].combine_chunks())
+            self._tokens.add(counts.filter(pa.array(whole)))
+            counts = counts.filter(pa.array(~whole))
+        for stretch, count in pairs(counts):
             self._stretches[stretch] += count
         if len(self._stretches) > KEPT_STRETCHES:
             self._split_all()
@@ -112,23 +116,12 @@ class SplitCounts:
 
     def _split_all(self) -> None:
         split = self._split
-        self._tokens.add((token, count) for stretch, count in self._stretches.items() for token in split(stretch))
+        tokens: Counter[str] = Counter()
+        for stretch, count in self._stretches.items():
+            for token in split(stretch):
+                tokens[token] += count
+        self._tokens.add(tally(list(tokens), list(tokens.values())))
         self._stretches.clear()
-
-
-def _merged(tables: Sequence[pa.Table]) -> pa.Table:
-    """One table with each token once."""
-    table = pa.concat_tables(tables).combine_chunks()
-    coded = table["token"].chunk(0).dictionary_encode()
-    # Sums of whole numbers are exact in double precision up to 2^53.
-    counts = np.bincount(coded.indices, weights=table["count"], minlength=len(coded.dictionary)).astype(np.int64)
-    return pa.table([coded.dictionary, counts], schema=_SCHEMA)
-
-
-def _pairs(table: pa.Table) -> Iterator[tuple[str, int]]:
-    for batch in table.to_batches(ROWS):
-        tokens, counts = batch.columns
-        yield from zip(tokens.to_numpy(zero_copy_only=False).tolist(), counts.to_pylist(), strict=True)
 
 
 class CharacterCounts:

@@ -1,6 +1,5 @@
 """What encoding finds out about a field: how much is known, how long texts are, what `max_length` cuts."""
 
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ class FieldCounts:
         self._spells = vocabulary.unit == "hybrid"
         self._seen = np.zeros(self._known, dtype=np.int64)  # by id, open ones too
         self._lengths = np.zeros(1, dtype=np.int64)  # rows by the binary digits of their length
-        self._unknown = SplitCounts(vocabulary.unknown_tokens)
+        self._unknown = SplitCounts(vocabulary.unknown_tokens, vocabulary.are_tokens)
         self.rows = self._characters = self._cut_rows = self._cut_tokens = 0
 
     def add(self, characters: int, encoded: EncodedTexts, kept: NDArray[np.int64]) -> None:
@@ -38,7 +37,7 @@ class FieldCounts:
         cut = encoded.lengths + 1 - kept
         self._cut_rows += int((cut > 0).sum())
         self._cut_tokens += int(cut.sum())
-        self._unknown.add(encoded.unknown.items())
+        self._unknown.add(encoded.unknown)
 
     def manifest(self) -> dict[str, int]:
         """The figures of the manifest; tokens with EOS."""
@@ -68,7 +67,7 @@ class FieldCounts:
             f"cut_rows_share{self._where}": _share(self._cut_rows, self.rows),
             f"cut_tokens{self._where}": self._cut_tokens,
             f"cut_tokens_share{self._where}": _share(self._cut_tokens, tokens + self.rows),
-            "frequent_unknown": [[printable(token), n] for token, n in islice(unknown_tokens.ranked(), SHOWN)],
+            "frequent_unknown": [[printable(token), n] for token, n in unknown_tokens.ranked(SHOWN)],
         }
         if self._spells:
             spelled = self._seen[self._known :]

@@ -54,6 +54,10 @@ class Tokenizer:
             return [run.group() for run in _RUNS.finditer(chunk)]
         return _joined(self._parts(chunk)) if self._parts else [_escape(chunk)]
 
+    def keeps(self, character: str) -> bool:
+        """Whether a chunk of such characters alone is a token as it is; not so of white space."""
+        return character.isalnum() or not (self._parts or character.isspace() or character in ESCAPE + JOINER)
+
     def split(self, text: str) -> list[str]:
         """The tokens of `text`."""
         return list(chain.from_iterable(map(self.tokens, self.chunks(text))))

@@ -1,12 +1,12 @@
 """Vocabularies: what every unit offers, and how they are built, kept and found again."""
 
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from unroll.settings import Settings, rule
 from unroll.stored import read_stored
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
+from unroll.text.tallies import tally
 from unroll.text.tokenizer import JOINER
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ class EncodedTexts(NamedTuple):
     """Of all texts, one after the other (T,)."""
     lengths: NDArray[np.int64]
     """How many each text has (N,)."""
-    unknown: Mapping[str, int]
-    """Stretches of the texts that have all unknown tokens, each with how often it occurs."""
+    unknown: pa.Table
+    """A tally of stretches of the texts that have all unknown tokens."""
 
 
 class Vocabulary(ABC):
@@ -68,7 +69,7 @@ class Vocabulary(ABC):
         """As `encode_many`, and what is unknown of the texts."""
         ids, lengths = self.encode_many(texts)
         rows = np.unique(np.repeat(np.arange(len(texts)), lengths)[ids == UNK])
-        return EncodedTexts(ids, lengths, Counter(texts[row] for row in rows))
+        return EncodedTexts(ids, lengths, tally([texts[row] for row in rows], np.ones(len(rows), dtype=np.int64)))
 
     @abstractmethod
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,6 +91,10 @@ class Vocabulary(ABC):
     @abstractmethod
     def unknown_tokens(self, text: str) -> list[str]:
         """The tokens of `text` that are encoded as UNK, in order."""
+
+    def are_tokens(self, stretches: pa.LargeStringArray) -> NDArray[np.bool_]:
+        """Which unknown stretches of `encode_counted` are an unknown token as they are, as far as it is known."""
+        return np.zeros(len(stretches), dtype=np.bool_)
 
     @abstractmethod
     def unknown_nats(self, text: str) -> float | None:

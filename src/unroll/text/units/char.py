@@ -15,6 +15,7 @@ from unroll.stored import read_stored
 from unroll.text.counting import CharacterCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
+from unroll.text.tallies import tally
 from unroll.text.vocabulary import CODE_POINTS, EncodedTexts, StoredTokens, Vocabulary, by_count, printable
 from unroll.workers import batches
 
@@ -86,7 +87,8 @@ class CharVocabulary(Vocabulary):
     def encode_counted(self, texts: Sequence[str]) -> EncodedTexts:
         ids, lengths = self.encode_many(texts)
         text = "".join(texts)
-        return EncodedTexts(ids, lengths, Counter(text[n] for n in np.flatnonzero(ids == UNK)))
+        unknown = Counter(text[n] for n in np.flatnonzero(ids == UNK))
+        return EncodedTexts(ids, lengths, tally(list(unknown), list(unknown.values())))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(self._tokens[n] for n in ids if n >= len(SPECIALS) or n == UNK)

@@ -8,18 +8,19 @@ characters. Tokens are those of the joiner tokenizer, and every text comes back 
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import Field
 
 from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
-from unroll.text.counting import CharacterCounts, TokenCounts
+from unroll.text.counting import CharacterCounts, SplitCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
@@ -67,10 +68,10 @@ class HybridVocabulary(TokenVocabulary):
     @classmethod
     def build(cls, texts: Texts, settings: HybridSettings) -> Self:
         """The `max_words` most frequent words among those seen `min_count` times, and the characters of `texts`."""
-        seen, counts = CharacterCounts(), TokenCounts()
-        tokens = count_tokens(texts, Tokenizer("joiner", lowercase=False), seen)
-        counts.add((piece, count) for token, count in tokens for piece in pieces(token))
-        words = [word for word, n in islice(counts.ranked(), settings.max_words) if n >= settings.min_count]
+        seen, counts = CharacterCounts(), SplitCounts(pieces, _are_short)
+        for part in count_tokens(texts, Tokenizer("joiner", lowercase=False), seen).parts():
+            counts.add(part)
+        words = [word for word, _ in counts.tokens.ranked(settings.max_words, settings.min_count)]
         return cls(words, by_count(seen.at_least(settings.min_char_count) | {c: seen[c] for c in _ALWAYS}))
 
     @classmethod
@@ -118,7 +119,7 @@ class HybridVocabulary(TokenVocabulary):
 
     def unknown_nats(self, text: str) -> float:
         """An unknown character of a spelled token is any code point that is not known, each as likely."""
-        spelled = (n for n in self._encode(text) if n >= self._words)
+        spelled = (n for n in self.encode(text).tolist() if n >= self._words)
         unknown = sum(int((self.spelling(n) == UNK).sum()) for n in spelled)
         return unknown * math.log(CODE_POINTS - len(self.characters.characters))
 
@@ -135,3 +136,9 @@ def pieces(token: str) -> Iterator[str]:
     step = LONGEST - len(mark)
     for start in range(0, len(token), step):
         yield token[start : start + step] + (mark if start + step < len(token) else "")
+
+
+def _are_short(tokens: pa.LargeStringArray) -> NDArray[np.bool_]:
+    """Which tokens are but one piece."""
+    lengths: NDArray[np.int32] = pc.utf8_length(tokens).to_numpy(zero_copy_only=False)
+    return lengths <= LONGEST

@@ -22,8 +22,11 @@ from pydantic import Field
 from unroll.errors import UserError
 from unroll.files import damaged, whole_file, write_json
 from unroll.settings import Count, Settings
+from unroll.text.chunks import Rows, gathered, interleaved, plain_words, strings
 from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
+from unroll.text.tokenizer import Tokenizer
+from unroll.text.units.remembered import Remembered
 from unroll.text.vocabulary import Vocabulary, printable
 
 BYTES = 256
@@ -56,6 +59,7 @@ class SubwordVocabulary(Vocabulary):
     def __init__(self, model: bytes) -> None:
         self._bytes = model
         self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self._known = Remembered(self._encode_each)
 
     @classmethod
     def build(cls, texts: Texts, settings: SubwordSettings) -> Self:
@@ -109,10 +113,30 @@ class SubwordVocabulary(Vocabulary):
         return len(self._model)
 
     def encode(self, text: str) -> NDArray[np.int64]:
-        return np.array(self._model.encode(_escape(text)), dtype=np.int64)
+        return self.encode_many([text])[0]
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        return _flat(self._model.encode([_escape(text) for text in texts], num_threads=1))
+        is_plain = np.fromiter(map(Tokenizer.is_plain, texts), bool, len(texts))
+        plain = self._encode_plain([text for text, says in zip(texts, is_plain, strict=True) if says])
+        if is_plain.all():
+            return plain
+        others = self._encode_each([text for text, says in zip(texts, is_plain, strict=True) if not says])
+        return interleaved(is_plain, plain, _flat(others))
+
+    def _encode_plain(self, texts: list[str]) -> Rows:
+        """Texts with single spaces between words; no piece has letters on both sides of a space, so each distinct word
+        is encoded once, with the space before it. Only the choice between equally good pieces may be another."""
+        words, (places_N, counts_B) = plain_words(texts)
+        distinct = strings(words)
+        first_B = np.cumsum(counts_B) - counts_B
+        firsts, places_N[first_B] = np.unique(places_N[first_B], return_inverse=True)
+        places_N[first_B] += len(distinct)  # a text begins without a space
+        stretches = [*(f" {word}" for word in distinct), *(distinct[place] for place in firsts)]
+        return gathered(self._known.rows(stretches), places_N, counts_B)
+
+    def _encode_each(self, texts: list[str]) -> list[list[int]]:
+        found: list[list[int]] = self._model.encode([_escape(text) for text in texts], num_threads=1)
+        return found
 
     def sample_many(self, texts: Sequence[str], alpha: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """As `encode_many`, in pieces that are drawn: see `text.sampling`; the same `seed` draws the same."""
@@ -135,8 +159,7 @@ class SubwordVocabulary(Vocabulary):
         return 0.0
 
 
-def _flat(rows: Sequence[Sequence[int]]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All ids one after the other, and how many each row has (N,)."""
+def _flat(rows: Sequence[Sequence[int]]) -> Rows:
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     return np.fromiter(chain.from_iterable(rows), np.int64, int(lengths.sum())), lengths
 

@@ -26,7 +26,8 @@ from unroll.text.counting import CharacterCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer, is_word
-from unroll.text.units.tokens import KEPT_CHUNKS, TokenVocabulary, count_tokens
+from unroll.text.units.remembered import KEPT_STRETCHES
+from unroll.text.units.tokens import TokenVocabulary, count_tokens
 from unroll.text.vocabulary import CODE_POINTS, StoredTokens, by_count
 
 LONGEST_WORD = 1_000  # characters; what is longer is no word of any dictionary and has no syllables
@@ -170,7 +171,7 @@ def _syllables(token: str, hyphenation: pyphen.Pyphen) -> Iterator[tuple[str, st
     """The syllables of a token, each with what it ends in; all but words have one."""
     start = 0
     if is_word(token) and len(token) <= LONGEST_WORD:
-        if len(hyphenation.hd.cache) > KEPT_CHUNKS:  # it keeps every word for ever
+        if len(hyphenation.hd.cache) > KEPT_STRETCHES:  # it keeps every word for ever
             hyphenation.hd.cache.clear()
         for end in hyphenation.positions(token):
             yield token[start:end], _JOINT

@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
+from unroll.text.chunks import are_tokens
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
 from unroll.text.spelling import SpellingModel
@@ -63,7 +69,7 @@ class WordVocabulary(TokenVocabulary):
     def build(cls, texts: Texts, settings: WordSettings) -> Self:
         """The `max_size` most frequent words of `texts` among those that occur at least `min_count` times."""
         counts = count_tokens(texts, Tokenizer(settings.tokenizer, settings.lowercase))
-        kept = [word for word, count in islice(counts.ranked(), settings.max_size) if count >= settings.min_count]
+        kept = [word for word, _ in counts.ranked(settings.max_size, settings.min_count)]
         # Words whose spelling is like that of unknown ones; nothing is charged that cannot be undone.
         spelling_words = [] if settings.lowercase else counts.rarest(SPELLING_WORDS)
         return cls(kept, spelling_words, settings.tokenizer, settings.lowercase)
@@ -91,6 +97,26 @@ class WordVocabulary(TokenVocabulary):
     def chunk_ids(self, chunk: str) -> tuple[int, ...]:
         known = self._ids.get
         return tuple([known(token, UNK) for token in self._tokenizer.tokens(chunk)])
+
+    def word_ids(self, words: pa.LargeStringArray) -> NDArray[np.int64]:
+        entries, entry_ids = self._single
+        if len(words) < len(entries) // 8:  # Arrow makes a table of all entries each time
+            return super().word_ids(words)
+        places = pc.index_in(words, value_set=entries).fill_null(-1).to_numpy()
+        ids_D: NDArray[np.int64] = np.append(entry_ids, -1)[places]
+        lost = np.flatnonzero(places < 0)
+        ids_D[lost[self.are_tokens(words.take(lost))]] = UNK
+        return ids_D
+
+    def are_tokens(self, stretches: pa.LargeStringArray) -> NDArray[np.bool_]:
+        return are_tokens(self._tokenizer, stretches)
+
+    @cached_property
+    def _single(self) -> tuple[pa.LargeStringArray, NDArray[np.int64]]:
+        """The entries that are chunks as they are, with the id of each."""
+        entries = pa.array(self._tokens[len(SPECIALS) :], pa.large_string())
+        places = np.flatnonzero(are_tokens(self._tokenizer, entries))
+        return entries.take(places), places + len(SPECIALS)
 
     def split(self, text: str) -> list[str]:
         """The tokens of `text`, one an id."""

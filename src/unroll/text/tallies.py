@@ -1,0 +1,97 @@
+"""Tables of how often each of many texts occurs: a fifth of a dictionary's size, and on disk if they are too many."""
+
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+ROWS = 65_536  # of a table, made into Python objects at once
+PARTS = 64  # of what is on disk; each is brought into memory whole
+
+_SCHEMA = pa.schema([("text", pa.large_string()), ("count", pa.int64())])
+
+
+def tally(texts: pa.Array | Sequence[str], counts: NDArray[np.int64] | Sequence[int]) -> pa.Table:
+    """Each of `texts` with how often it occurs; a text may stand there several times."""
+    return pa.table([texts, counts], schema=_SCHEMA)
+
+
+def merged(tallies: Iterable[pa.Table]) -> pa.Table:
+    """One tally with each text once."""
+    table = pa.concat_tables(tallies).combine_chunks()
+    if not len(table):
+        return table
+    coded = table["text"].chunk(0).dictionary_encode()
+    # Sums of whole numbers are exact in double precision up to 2^53.
+    counts = np.bincount(coded.indices, weights=table["count"], minlength=len(coded.dictionary)).astype(np.int64)
+    return tally(coded.dictionary, counts)
+
+
+def pairs(table: pa.Table) -> Iterator[tuple[str, int]]:
+    """The rows of a tally."""
+    for batch in table.to_batches(ROWS):
+        texts, counts = batch.columns
+        yield from zip(texts.to_numpy(zero_copy_only=False), counts.to_pylist(), strict=True)
+
+
+def most_frequent(table: pa.Table, most: int | None) -> pa.Table:
+    """The `most` rows with the highest counts, or all; equal counts in the order of the texts themselves."""
+    order = pc.sort_indices(table, [("count", "descending"), ("text", "ascending")])
+    return table.take(order if most is None else order[:most])
+
+
+def rarest(table: pa.Table, n: int) -> pa.Table:
+    """The `n` rows with the lowest counts, among equals by a checksum of the text."""
+    if n >= len(table):
+        return table
+    counts = table["count"].to_numpy()
+    most = np.partition(counts, n - 1)[n - 1]
+    lower, equal = np.flatnonzero(counts < most), np.flatnonzero(counts == most)
+    missing = n - len(lower)
+    sums = checksums(table.take(equal))
+    near = equal[sums <= np.partition(sums, missing - 1)[missing - 1]]
+    texts = table.take(near)
+    ranked = sorted(zip(checksums(texts).tolist(), texts["text"].to_pylist(), near.tolist(), strict=True))
+    return table.take(np.append(lower, [place for _, _, place in ranked[:missing]]).astype(np.int64))
+
+
+def checksums(table: pa.Table) -> NDArray[np.int64]:
+    """One of each text; equal texts have equal ones, in every process."""
+    batches = table.select(["text"]).to_batches(ROWS)
+    texts = (text for batch in batches for text in batch.column(0).cast(pa.large_binary()).to_pylist())
+    return np.fromiter(map(crc32, texts), np.int64, len(table))
+
+
+class SpilledTallies:
+    """Tallies in files that go when this object does; where they lie, TMPDIR says."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="unroll-counts-")
+        self._files: list[Path] = []
+
+    def add(self, table: pa.Table) -> None:
+        """Write a tally."""
+        part = checksums(table) % PARTS
+        order = part.argsort(kind="stable")
+        ends = np.searchsorted(part[order], np.arange(PARTS), side="right")
+        table = table.take(order).combine_chunks()
+        path = Path(self._folder.name) / f"{len(self._files)}.arrow"
+        with pa.ipc.new_file(path, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
+            for begin, end in zip([0, *ends[:-1]], ends, strict=True):
+                columns = [column.slice(begin, end - begin).combine_chunks() for column in table.columns]
+                file.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        self._files.append(path)
+
+    def parts(self) -> Iterator[pa.Table]:
+        """All that has been written, in `PARTS` tallies of which no two have a text in common."""
+        for part in range(PARTS):
+            found = []
+            for path in self._files:
+                with pa.ipc.open_file(path) as file:
+                    found.append(pa.Table.from_batches([file.get_batch(part)]))
+            yield merged(found)

@@ -1,0 +1,56 @@
+"""The ids of stretches of text that have been met."""
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unroll.text.chunks import Rows, spread
+
+KEPT_STRETCHES, KEPT_CHARACTERS = 500_000, 10_000_000
+
+
+class Remembered:
+    """Ids of stretches, few of which are ever new; when there are too many, all are forgotten."""
+
+    def __init__(self, encode: Callable[[list[str]], Iterable[Sequence[int]]]) -> None:
+        """`encode`: the ids of each of some stretches."""
+        self._encode = encode
+        self._lock = Lock()  # a server may answer in several threads
+        self._forget()
+
+    def rows(self, stretches: Sequence[str]) -> Rows:
+        """The ids of each of `stretches`."""
+        with self._lock:
+            return self._rows(stretches)
+
+    def _rows(self, stretches: Sequence[str]) -> Rows:
+        if len(self._numbers) > KEPT_STRETCHES or self._characters > KEPT_CHARACTERS:
+            self._forget()
+        numbers = self._find(stretches)
+        missing = np.flatnonzero(numbers < 0)
+        if len(missing):
+            self._learn(list(dict.fromkeys(stretches[place] for place in missing.tolist())))
+            numbers[missing] = self._find([stretches[place] for place in missing.tolist()])
+        flat, begins = (np.frombuffer(part, part.typecode) for part in (self._flat, self._begins))
+        sizes = begins[numbers + 1] - begins[numbers]
+        return flat[spread(begins[numbers], sizes)], sizes
+
+    def _find(self, stretches: Sequence[str]) -> NDArray[np.int64]:
+        return np.fromiter(map(self._numbers.get, stretches, repeat(-1)), np.int64, len(stretches))
+
+    def _learn(self, stretches: list[str]) -> None:
+        for stretch, ids in zip(stretches, self._encode(stretches), strict=True):
+            self._numbers[stretch] = len(self._numbers)
+            self._flat.extend(ids)
+            self._begins.append(len(self._flat))
+        self._characters += sum(map(len, stretches))
+
+    def _forget(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._flat = array("q")  # the ids of all stretches one after the other
+        self._begins = array("q", [0])  # where those of each begin, and the end
+        self._characters = 0
