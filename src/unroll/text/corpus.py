@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,17 +91,23 @@ def read_texts(folder: Path, split: str, column: str, groups: range | None = Non
 
     Where a row has several, one comes after the other. `groups` are the row groups wanted, by default all.
     """
-    for cell in read_cells(folder, split, column, groups):
-        yield from (cell,) if isinstance(cell, str) else cell
+    for cells in _read(folder, split, column, groups):
+        yield from cells if isinstance(cells[0], str) else chain.from_iterable(cells)
 
 
-def read_cells(folder: Path, split: str, column: str, groups: range | None = None) -> Iterator[Any]:
+def read_cells(folder: Path, split: str, column: str) -> Iterator[Any]:
     """The cells of one column in order: a text each, or a list of texts, or bytes; as `read_texts`."""
+    return chain.from_iterable(_read(folder, split, column, None))
+
+
+def _read(folder: Path, split: str, column: str, groups: range | None) -> Iterator[list[Any]]:
+    """Some cells at a time, never none."""
     with _opened(folder, split, column) as file:
         # By row groups: `iter_batches` would keep the whole compressed file in memory.
         for group in range(file.num_row_groups) if groups is None else groups:
             for batch in file.read_row_group(group, columns=[column]).to_batches(BATCH_ROWS):
-                yield from batch.column(0).to_pylist()
+                if len(batch):
+                    yield batch.column(0).to_pylist()
 
 
 def row_groups(folder: Path, split: str, column: str) -> int:

@@ -1,7 +1,6 @@
 """Encoding a dataset: from a corpus and its vocabularies to what `EncodedDataset` reads.
 
-Everything is written as it is read: memory does not grow with the corpus, unknown and spelled words apart, which are
-counted.
+Everything is written as it is read: memory does not grow with the corpus, spelled words apart, each of which has an id.
 """
 
 import hashlib

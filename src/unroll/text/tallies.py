@@ -3,6 +3,8 @@
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from shutil import rmtree
+from weakref import finalize
 from zlib import crc32
 
 import numpy as np
@@ -71,7 +73,8 @@ class SpilledTallies:
     """Tallies in files that go when this object does; where they lie, TMPDIR says."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="unroll-counts-")
+        self._folder = Path(tempfile.mkdtemp(prefix="unroll-counts-"))
+        finalize(self, rmtree, self._folder, ignore_errors=True)
         self._files: list[Path] = []
 
     def add(self, table: pa.Table) -> None:
@@ -80,7 +83,7 @@ class SpilledTallies:
         order = part.argsort(kind="stable")
         ends = np.searchsorted(part[order], np.arange(PARTS), side="right")
         table = table.take(order).combine_chunks()
-        path = Path(self._folder.name) / f"{len(self._files)}.arrow"
+        path = self._folder / f"{len(self._files)}.arrow"
         with pa.ipc.new_file(path, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
             for begin, end in zip([0, *ends[:-1]], ends, strict=True):
                 columns = [column.slice(begin, end - begin).combine_chunks() for column in table.columns]

@@ -80,12 +80,15 @@ class TokenVocabulary(Vocabulary):
 
 def count_tokens(texts: Texts, tokenizer: Tokenizer, characters: CharacterCounts | None = None) -> TokenCounts:
     """How often each token occurs, and into `characters` how often each character does."""
-    tokens = TokenCounts()
+    tokens: TokenCounts | None = None
     for found, seen in texts.map(partial(_count, tokenizer, characters is not None)):
-        tokens.merge(found)
+        if tokens is None:
+            tokens = found  # mostly it is all there is
+        else:
+            tokens.merge(found)
         if characters and seen:
             characters.merge(seen)
-    return tokens
+    return TokenCounts() if tokens is None else tokens
 
 
 def _count(tokenizer: Tokenizer, also: bool, texts: Iterable[str]) -> tuple[TokenCounts, CharacterCounts | None]:
