@@ -1,6 +1,5 @@
 """Texts cut and counted: plain lines are cut as all others, and counts are those of a dictionary."""
 
-import gc
 import pickle
 import tempfile
 from collections import Counter
@@ -12,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unroll.text import counting as counting_module
+from unroll.text import tallies as tallies_module
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.tallies import tally
 from unroll.text.tokenizer import _CHUNKS, Tokenizer
@@ -60,17 +60,18 @@ def test_counts_are_those_of_a_dictionary_however_often_they_are_merged_and_spil
         assert dict(again) == expected
 
 
-def test_counts_that_are_too_many_are_on_disk_and_leave_nothing_there(monkeypatch, tmp_path):
+@pytest.mark.parametrize("files", [2, 32])
+def test_counts_that_are_too_many_are_on_disk_and_leave_no_name_there(monkeypatch, tmp_path, files):
     monkeypatch.setattr(counting_module, "WAITING", 10)
     monkeypatch.setattr(counting_module, "KEPT_TOKENS", 50)
+    monkeypatch.setattr(tallies_module, "MOST_FILES", files)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     counts = TokenCounts()
     for n in range(40):
-        counts.add(tally([f"{n} {m}" for m in range(10)], [1] * 10))
-    assert len([*tmp_path.glob("*/*.arrow")]) >= 5
-    assert dict(counts) == {f"{n} {m}": 1 for n in range(40) for m in range(10)}
-    del counts
-    gc.collect()
+        counts.add(tally(["common", *(f"{n} {m}" for m in range(10))], [1] * 11))
+    assert len(counts._kept) < 100 and counts._spilled is not None
+    assert dict(counts) == {f"{n} {m}": 1 for n in range(40) for m in range(10)} | {"common": 40}
+    assert list(counts.ranked(most=1)) == [("common", 40)]
     assert not [*tmp_path.iterdir()]
 
 

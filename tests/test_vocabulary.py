@@ -269,6 +269,22 @@ def test_forgotten_chunks_change_nothing(monkeypatch):
         assert small.encode(text).tolist() == whole.encode(text).tolist()
 
 
+def test_what_is_half_learned_is_forgotten():
+    def encode(stretches):
+        for stretch in stretches:
+            if stretch == "bad" and not interrupted:
+                interrupted.append(stretch)
+                raise KeyboardInterrupt
+            yield [len(stretch), 7]
+
+    interrupted = []
+    known = remembered_module.Remembered(encode)
+    with pytest.raises(KeyboardInterrupt):
+        known.rows(["a", "bad", "long"])
+    ids, lengths = known.rows(["long", "bad", "a", "bad"])
+    assert ids.tolist() == [4, 7, 3, 7, 1, 7, 3, 7] and lengths.tolist() == [2] * 4
+
+
 def test_no_text_makes_no_subwords():
     with pytest.raises(UserError, match="no text to learn pieces from"):
         build_vocabulary([""], SubwordField(unit="subword", max_size=300))

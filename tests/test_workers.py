@@ -8,6 +8,7 @@ from builders import dataset
 from unroll import workers
 from unroll.engine import Local
 from unroll.errors import UserError
+from unroll.text import corpus
 from unroll.text.encoding import encode_dataset
 from unroll.text.settings import DatasetSettings
 from unroll.text.vocabulary import save_vocabularies
@@ -69,7 +70,11 @@ UNITS = [
 
 
 def test_any_number_of_processes_writes_the_same_bytes(tmp_path, monkeypatch):
-    texts = [(f"word {n % 7}: it's the {n}th, of\n  {n * n} {'é' * (n % 3)}",) for n in range(60)]
+    monkeypatch.setattr(corpus, "GROUP_ROWS", 16)  # each is encoded by one process
+    texts = [
+        (f"word {n % 7}: it's the {n}th, of\n  {n * n} {'é' * (n % 3)}" if n % 3 else f"the {n}th plain line",)
+        for n in range(60)
+    ]
     fields = {"text": UNITS[0]}
     dataset(tmp_path, ["text"], {"train": texts, "valid": texts[:2], "test": texts[:1]}, fields)
     monkeypatch.setattr(workers, "BATCH_CHARACTERS", 200)

@@ -33,6 +33,13 @@ class Chunks(NamedTuple):
         """How often each distinct chunk occurs (D,)."""
         return np.bincount(self.places_N, minlength=len(self.words) + len(self.others))
 
+    def in_order(self) -> list[str]:
+        """The distinct chunks in the order in which they first come."""
+        distinct = [*strings(self.words), *self.others]
+        first_D = np.empty(len(distinct), dtype=np.int64)
+        first_D[self.places_N[::-1]] = np.arange(len(self.places_N))[::-1]
+        return [distinct[place] for place in first_D.argsort().tolist()]
+
     def distinct(self) -> pa.LargeStringArray:
         """All distinct chunks (D,), which have to be valid Unicode."""
         return pa.concat_arrays([self.words, pa.array(self.others, pa.large_string())]) if self.others else self.words
@@ -90,10 +97,12 @@ def _begins(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def are_tokens(tokenizer: Tokenizer, words: pa.LargeStringArray) -> NDArray[np.bool_]:
-    """Which chunks without white space are a token as they are; of a few others it is not found out."""
+    """Which chunks, none of them empty, are a token as they are; of a few it is not found out, of white space never."""
     if not len(words):
         return np.zeros(0, dtype=np.bool_)
-    codes = np.frombuffer("".join(strings(words)).encode("utf-32-le"), dtype="<u4")
+    _, offsets, data = words.buffers()
+    first, last = np.frombuffer(offsets, np.int64)[words.offset : words.offset + len(words) + 1][[0, -1]].tolist()
+    codes = np.frombuffer(data[first:last].to_pybytes().decode().encode("utf-32-le"), dtype="<u4")
     met = np.flatnonzero(np.bincount(codes))
     is_kept = np.zeros(met[-1] + 1, dtype=np.bool_)
     is_kept[met] = [tokenizer.keeps(chr(code)) for code in met.tolist()]

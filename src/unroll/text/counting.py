@@ -27,6 +27,8 @@ class TokenCounts:
 
     def add(self, counts: pa.Table) -> None:
         """Count the tokens of a tally."""
+        if not len(counts):
+            return
         self._waiting.append(counts)
         # Merged when what is new is as much as what is old: each row is merged a few times, however many there are.
         if sum(map(len, self._waiting)) >= max(WAITING, len(self._kept)):

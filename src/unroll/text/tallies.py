@@ -2,9 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from shutil import rmtree
-from weakref import finalize
+from typing import IO
 from zlib import crc32
 
 import numpy as np
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 
 ROWS = 65_536  # of a table, made into Python objects at once
 PARTS = 64  # of what is on disk; each is brought into memory whole
+MOST_FILES = 32
 
 _SCHEMA = pa.schema([("text", pa.large_string()), ("count", pa.int64())])
 
@@ -70,31 +69,41 @@ def checksums(table: pa.Table) -> NDArray[np.int64]:
 
 
 class SpilledTallies:
-    """Tallies in files that go when this object does; where they lie, TMPDIR says."""
+    """Tallies in files without a name, which are gone when this object is; TMPDIR says on which disk."""
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="unroll-counts-"))
-        finalize(self, rmtree, self._folder, ignore_errors=True)
-        self._files: list[Path] = []
+        self._files: list[IO[bytes]] = []
 
     def add(self, table: pa.Table) -> None:
         """Write a tally."""
         part = checksums(table) % PARTS
         order = part.argsort(kind="stable")
-        ends = np.searchsorted(part[order], np.arange(PARTS), side="right")
-        table = table.take(order).combine_chunks()
-        path = self._folder / f"{len(self._files)}.arrow"
-        with pa.ipc.new_file(path, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as file:
-            for begin, end in zip([0, *ends[:-1]], ends, strict=True):
-                columns = [column.slice(begin, end - begin).combine_chunks() for column in table.columns]
-                file.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-        self._files.append(path)
+        ends = np.searchsorted(part[order], np.arange(PARTS), side="right").tolist()
+        table = table.take(order)
+        self._write(table.slice(begin, end - begin) for begin, end in zip([0, *ends[:-1]], ends, strict=True))
+        if len(self._files) >= MOST_FILES:
+            self._merge()
 
     def parts(self) -> Iterator[pa.Table]:
         """All that has been written, in `PARTS` tallies of which no two have a text in common."""
+        if len(self._files) > 1:
+            self._merge()
         for part in range(PARTS):
-            found = []
-            for path in self._files:
-                with pa.ipc.open_file(path) as file:
-                    found.append(pa.Table.from_batches([file.get_batch(part)]))
-            yield merged(found)
+            yield self._part(part)
+
+    def _merge(self) -> None:
+        files = len(self._files)
+        self._write(merged([self._part(part)]) for part in range(PARTS))
+        del self._files[:files]
+
+    def _part(self, part: int) -> pa.Table:
+        """That of each file, one after the other."""
+        return pa.Table.from_batches([pa.ipc.open_file(file).get_batch(part) for file in self._files], _SCHEMA)
+
+    def _write(self, parts: Iterable[pa.Table]) -> None:
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as this object is there
+        with pa.ipc.new_file(file, _SCHEMA, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            for part in parts:
+                columns = [column.combine_chunks() for column in part.columns]
+                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        self._files.append(file)

@@ -20,6 +20,7 @@ from pydantic import Field
 from unroll.files import write_json
 from unroll.settings import Count, Settings
 from unroll.stored import read_stored
+from unroll.text.chunks import Chunks, Rows
 from unroll.text.counting import CharacterCounts, SplitCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
@@ -95,6 +96,10 @@ class HybridVocabulary(TokenVocabulary):
         """The tokens with open ids, in the order of these."""
         return self._tokens[self._words :]
 
+    def _rows(self, chunks: Chunks) -> Rows:
+        self._known.rows(chunks.in_order())  # open ids are given in the order of the text
+        return super()._rows(chunks)
+
     def token_ids(self, token: str) -> list[int]:
         return [self.id_of(piece) for piece in pieces(token)]
 
@@ -140,5 +145,5 @@ def pieces(token: str) -> Iterator[str]:
 
 def _are_short(tokens: pa.LargeStringArray) -> NDArray[np.bool_]:
     """Which tokens are but one piece."""
-    lengths: NDArray[np.int32] = pc.utf8_length(tokens).to_numpy(zero_copy_only=False)
+    lengths: NDArray[np.int64] = pc.utf8_length(tokens).to_numpy(zero_copy_only=False)
     return lengths <= LONGEST

@@ -25,7 +25,11 @@ class Remembered:
     def rows(self, stretches: Sequence[str]) -> Rows:
         """The ids of each of `stretches`."""
         with self._lock:
-            return self._rows(stretches)
+            try:
+                return self._rows(stretches)
+            except BaseException:
+                self._forget()  # what is half learned
+                raise
 
     def _rows(self, stretches: Sequence[str]) -> Rows:
         if len(self._numbers) > KEPT_STRETCHES or self._characters > KEPT_CHARACTERS:
