@@ -5,6 +5,7 @@ million words have some 90,000 distinct ones, and new ones never cease.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ def _ranks(random: np.random.Generator, count: int) -> np.ndarray:
     return np.minimum(np.where(u < SHARE, common, rare), LAST).astype(np.int64)
 
 
+@lru_cache(1 << 20)
 def _spelled(rank: int) -> str:
     """The word of a rank: the more frequent, the shorter."""
     parts = [_SYLLABLES[rank % len(_SYLLABLES)]]
