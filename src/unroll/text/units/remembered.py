@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from itertools import chain, count, repeat
 from threading import Lock
 
 import numpy as np
@@ -47,10 +47,11 @@ class Remembered:
         return np.fromiter(map(self._numbers.get, stretches, repeat(-1)), np.int64, len(stretches))
 
     def _learn(self, stretches: list[str]) -> None:
-        for stretch, ids in zip(stretches, self._encode(stretches), strict=True):
-            self._numbers[stretch] = len(self._numbers)
-            self._flat.extend(ids)
-            self._begins.append(len(self._flat))
+        ids = list(self._encode(stretches))
+        ends = len(self._flat) + np.cumsum(np.fromiter(map(len, ids), np.int64, len(ids)))
+        self._numbers.update(zip(stretches, count(len(self._numbers))))
+        self._flat.extend(chain.from_iterable(ids))
+        self._begins.frombytes(ends.tobytes())
         self._characters += sum(map(len, stretches))
 
     def _forget(self) -> None:
