@@ -26,6 +26,9 @@ def test_all_texts_fall_into_the_chunks_that_each_has(lowercase, texts):
     chunks = iter(distinct[place] for place in found.places_N)
     assert [[next(chunks) for _ in range(count)] for count in found.counts_B] == [*map(tokenizer.chunks, texts)]
     assert next(chunks, None) is None
+    first = [found.places_N.tolist().index(place) for place in range(len(distinct))]
+    assert found.in_order() == [distinct[place] for place in sorted(range(len(distinct)), key=first.__getitem__)]
+    assert first[: len(found.words)] == sorted(first[: len(found.words)])
 
 
 @pytest.mark.parametrize("name", ["joiner", "whitespace"])

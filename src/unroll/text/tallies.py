@@ -37,7 +37,12 @@ def pairs(table: pa.Table) -> Iterator[tuple[str, int]]:
     """The rows of a tally."""
     for batch in table.to_batches(ROWS):
         texts, counts = batch.columns
-        yield from zip(texts.to_numpy(zero_copy_only=False), counts.to_pylist(), strict=True)
+        yield from zip(strings(texts), counts.to_pylist(), strict=True)
+
+
+def strings(texts: pa.LargeStringArray) -> list[str]:
+    """As `to_pylist`, in half the time."""
+    return list(texts.to_numpy(zero_copy_only=False))
 
 
 def most_frequent(table: pa.Table, most: int | None) -> pa.Table:

@@ -97,7 +97,8 @@ class HybridVocabulary(TokenVocabulary):
         return self._tokens[self._words :]
 
     def _rows(self, chunks: Chunks) -> Rows:
-        self._known.rows(chunks.in_order())  # open ids are given in the order of the text
+        if chunks.others:  # open ids are given in the order of the text, in which the words are already
+            self._known.rows(chunks.in_order())
         return super()._rows(chunks)
 
     def token_ids(self, token: str) -> list[int]:

@@ -22,9 +22,10 @@ from pydantic import Field
 from unroll.errors import UserError
 from unroll.files import damaged, whole_file, write_json
 from unroll.settings import Count, Settings
-from unroll.text.chunks import Rows, gathered, interleaved, plain_words, strings
+from unroll.text.chunks import Rows, gathered, interleaved, plain_words
 from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
+from unroll.text.tallies import strings
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.units.remembered import Remembered
 from unroll.text.vocabulary import Vocabulary, printable

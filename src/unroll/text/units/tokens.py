@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from unroll.text.chunks import Chunks, Rows, are_tokens, chunks_of, gathered, strings
+from unroll.text.chunks import Chunks, Rows, are_tokens, chunks_of, gathered
 from unroll.text.counting import CharacterCounts, SplitCounts, TokenCounts
 from unroll.text.shards import Texts
 from unroll.text.specials import SPECIALS, UNK
-from unroll.text.tallies import tally
+from unroll.text.tallies import strings, tally
 from unroll.text.tokenizer import Tokenizer
 from unroll.text.units.remembered import Remembered
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, printable
