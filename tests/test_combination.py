@@ -200,8 +200,9 @@ def test_a_mixture_is_the_mean_of_probabilities(texts, context):
         assert [score.nats for score in member.score(TARGETS)] == pytest.approx([float(n.sum()) for n in nats])
 
 
-def test_a_mixture_writes_as_its_members_do_where_one_has_all_the_weight(texts):
-    members = [recurrent(texts), ngram(texts)]
+@pytest.mark.parametrize("context", ["text", "stream"])
+def test_a_mixture_writes_as_its_members_do_where_one_has_all_the_weight(texts, context):
+    members = [recurrent(texts, context), ngram(texts, context)]
     for number, weights in enumerate(([1.0, 1e-30], [1e-30, 1.0])):
         mixed = MixedLanguageModel(members, weights)
         arguments = {"max_tokens": 6, "sampling": Sampling(0.7), "seed": 3}

@@ -23,6 +23,34 @@ def test_units_keep_their_mean(variational):
     assert kept.mean().item() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.5, 0.99])
+def test_each_unit_is_dropped_alone_and_by_the_share(share):
+    """Units are decided on by fours: each of the four has the share, and knows nothing of the others."""
+    units = 400_000
+    gone_4N = (drop_units(torch.ones(units), share, DropoutSettings(), training=True) == 0).view(-1, 4).T.double()
+    deviation = (share * (1 - share) / (units / 4)) ** 0.5
+    assert gone_4N.mean(1).tolist() == pytest.approx([share] * 4, abs=4 * deviation)
+    for other in range(1, 4):
+        both = (gone_4N[0] * gone_4N[other]).mean().item()
+        assert both == pytest.approx(share**2, abs=4 * (share**2 * (1 - share**2) / (units / 4)) ** 0.5)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 5), (0, 4)])
+@pytest.mark.parametrize("share", [1e-9, 0.5, 1 - 1e-9])
+def test_any_shape_and_share_leaves_finite_units(shape, share):
+    kept = drop_units(torch.ones(shape), share, DropoutSettings(), training=True)
+    assert kept.shape == shape and kept.isfinite().all()
+    assert share > 1e-9 or (kept == 1).all()
+
+
+def test_the_gradient_goes_where_units_are_kept():
+    x = torch.randn(50, 30, requires_grad=True)
+    y = drop_units(x, 0.4, DropoutSettings(), training=True)
+    (grad,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(grad * x, y)
+    assert sorted(grad.unique().tolist()) == pytest.approx([0, 1 / 0.6], rel=1e-4)
+
+
 def test_variational_dropout_drops_the_same_units_at_all_steps_of_a_row():
     kept = drop_units(torch.ones(50, 20, 30), 0.5, DropoutSettings(variational=True), training=True)
     assert (kept == kept[:, :1]).all()

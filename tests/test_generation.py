@@ -56,10 +56,11 @@ class Recited(Generator):
 
     vocabulary = Bytes()
 
-    def __init__(self, text: bytes) -> None:
-        self.text = text
+    def __init__(self, text: bytes, context: str = "text") -> None:
+        self.text, self.context = text, context
 
     def sample(self, prompt, max_tokens, sampling, random):
+        self.prompt = prompt.tolist()
         yield from self.text[:max_tokens]
 
 
@@ -75,3 +76,19 @@ def test_pieces_are_the_text_and_never_half_a_character(prompt):
 
 def test_an_unfinished_character_at_the_end_is_shown_as_what_it_is():
     assert "".join(Recited("aé".encode()).stream("", 2, Sampling(), (1, 0))) == "a" + HALF
+
+
+def test_a_stream_goes_on_behind_the_end_of_a_line():
+    text = "é\n\nzwei\n".encode().replace(b"\n", bytes([EOS]))
+    model = Recited(text, "stream")
+    pieces = list(model.stream("eins\ne", 100, Sampling(), (1, 0)))
+    assert pieces == ["é", "\n", "\n", "z", "w", "e", "i", "\n"]
+    assert model.prompt == [*b"eins", EOS, *b"e"]
+    half = Recited(bytes([0xC3, EOS]) + b"a", "stream")
+    assert list(half.stream("", 100, Sampling(), (1, 0))) == [HALF + "\n", "a"]
+
+
+def test_a_line_end_in_the_prompt_of_a_text_is_left_to_the_vocabulary():
+    model = Recited(b"a")
+    assert model.generate(["x\ny"], max_tokens=9, sampling=Sampling(), seed=1) == ["x\nya"]
+    assert model.prompt == [*b"x\ny"]

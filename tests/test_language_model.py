@@ -152,6 +152,20 @@ def test_generation_depends_on_prompt_place_and_seed_alone(network, vocabulary):
     assert len(predictor.generate([""], max_tokens=5, sampling=Sampling(), seed=1)[0]) <= 5
 
 
+def test_a_stream_is_written_on_behind_its_lines_as_it_was_read(network, vocabulary):
+    """What is drawn behind a line's end is what follows the whole text before, that end among it."""
+    predictor = LanguageModelPredictor(network, vocabulary, "stream", CPU)
+    tokens = list(predictor.sample(np.array([4, 5]), 60, Sampling(), np.random.default_rng(3)))
+    assert len(tokens) == 60 and EOS in tokens
+    first = tokens.index(EOS) + 1
+    random = np.random.default_rng(3)
+    random.random(first)
+    assert list(predictor.sample(np.array([4, 5, *tokens[:first]]), 60 - first, Sampling(), random)) == tokens[first:]
+    assert len(predictor.generate([""], max_tokens=60, sampling=Sampling(), seed=1)[0]) == 60
+    alone = LanguageModelPredictor(network, vocabulary, "text", CPU)
+    assert list(alone.sample(np.array([4, 5]), 60, Sampling(), np.random.default_rng(3))) == tokens[: first - 1]
+
+
 def test_generated_tokens_follow_the_distribution(network, vocabulary):
     with torch.no_grad():
         network.output.weight.zero_()

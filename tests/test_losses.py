@@ -72,3 +72,18 @@ def test_a_fused_output_layer_has_the_loss_and_the_gradient_of_its_two_parts(mon
     torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-13)
     with torch.no_grad():
         torch.testing.assert_close(linear_cross_entropy(h, weight, bias, targets, smoothing).nats, apart.nats)
+
+
+def test_a_fused_output_layer_knows_the_cost_of_what_is_next_to_impossible():
+    """Where a probability is no number any more its logarithm still is, and so are those beside it."""
+    h, weight, bias = torch.tensor([[1.0], [0.0], [1.0]]), torch.tensor([[300.0], [0.0], [-100.0]]), torch.zeros(3)
+    h.requires_grad_()
+    targets = torch.tensor([2, 1, 0])
+    loss = linear_cross_entropy(h, weight, bias, targets)
+    assert loss.nats.item() == pytest.approx(400 + math.log(3))
+    (grad,) = torch.autograd.grad(loss.nats, h)
+    torch.testing.assert_close(grad, torch.tensor([[400.0], [200 / 3], [0.0]]))
+    for row in range(3):
+        with torch.no_grad():
+            alone = linear_cross_entropy(h[row : row + 1], weight, bias, targets[row : row + 1]).nats.item()
+        assert alone == pytest.approx([400, math.log(3), 0][row])

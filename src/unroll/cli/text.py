@@ -37,7 +37,7 @@ def generate(
     model = _language_model(run)
     from unroll.kinds.generation import Sampling
 
-    unknown = sorted(set(model.vocabulary.unknown_tokens(prompt)))
+    unknown = sorted({token for line in model.lines(prompt) for token in model.vocabulary.unknown_tokens(line)})
     if unknown:
         print(f"{run} has never seen {', '.join(map(repr, unknown))}; reads <unk> instead", file=sys.stderr)
     for place in range(count):

@@ -5,12 +5,12 @@ V vocabulary.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unroll.text.specials import BOS, PAD, UNK
+from unroll.text.specials import BOS, EOS, PAD, UNK
 from unroll.text.vocabulary import Vocabulary
 
 NEVER = (PAD, UNK, BOS)  # drawn
@@ -58,12 +58,17 @@ class Generator(ABC):
     """What every language model can do that can say which token comes next."""
 
     vocabulary: Vocabulary
+    context: Literal["stream", "text"]
 
     @abstractmethod
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
+        """Token after token behind `prompt`, `max_tokens` at most.
+
+        A text that was learned alone ends with EOS, which is not given; in a stream EOS is a line's end, given as any
+        other token, and the next line follows.
+        """
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, sampling: Sampling, seed: int) -> list[str]:
         """Each prompt with its continuation; that depends on its prompt, its place among them and the seed alone."""
@@ -74,15 +79,42 @@ class Generator(ABC):
 
     def stream(self, prompt: str, max_tokens: int, sampling: Sampling, seed: tuple[int, int]) -> Iterator[str]:
         """The continuation of `prompt` in pieces, each as soon as no later token can change it."""
-        ids = self.vocabulary.encode(prompt)
-        tokens = ids.tolist()
-        before, shown = 0, len(tokens)  # what is shown is told apart from what is new by the tokens just before it
+        lines = [self.vocabulary.encode(line) for line in self.lines(prompt)]
+        ids = np.concatenate([part for line in lines for part in (line, [EOS])][:-1]).astype(np.int64)
+        pieces = _Pieces(self.vocabulary, lines[-1].tolist())
         for token in self.sample(ids, max_tokens, sampling, np.random.default_rng(seed)):
-            tokens.append(token)
-            old, text = self.vocabulary.decode(tokens[before:shown]), self.vocabulary.decode(tokens[before:])
-            if len(text) > len(old) and text.startswith(old) and not text.endswith(HALF):
-                yield text[len(old) :]
-                before, shown = shown, len(tokens)
-        old, text = self.vocabulary.decode(tokens[before:shown]), self.vocabulary.decode(tokens[before:])
-        if len(text) > len(old) and text.startswith(old):
-            yield text[len(old) :]
+            if token == EOS:
+                yield pieces.rest() + "\n"
+                pieces = _Pieces(self.vocabulary, [])
+            elif piece := pieces.add(token):
+                yield piece
+        if rest := pieces.rest():
+            yield rest
+
+    def lines(self, prompt: str) -> list[str]:
+        """What of `prompt` is encoded by itself: in a stream the end of a line is a token, else it is white space."""
+        return prompt.split("\n") if self.context == "stream" else [prompt]
+
+
+class _Pieces:
+    """The text of a line whose tokens come one after the other."""
+
+    def __init__(self, vocabulary: Vocabulary, tokens: list[int]) -> None:
+        """`tokens` are there already, and their text is not given."""
+        self.vocabulary, self.tokens = vocabulary, tokens
+        self.before, self.shown = 0, len(tokens)  # what is shown is told from what is new by the tokens before it
+
+    def add(self, token: int) -> str:
+        """What is sure of the text once `token` is there; empty while it may still change."""
+        self.tokens.append(token)
+        new = self.rest()
+        if not new or new.endswith(HALF):
+            return ""
+        self.before, self.shown = self.shown, len(self.tokens)
+        return new
+
+    def rest(self) -> str:
+        """All text that has not been given, whatever could still come."""
+        old = self.vocabulary.decode(self.tokens[self.before : self.shown])
+        text = self.vocabulary.decode(self.tokens[self.before :])
+        return text[len(old) :] if text.startswith(old) else ""

@@ -11,14 +11,16 @@ from torch.nn import functional as F
 
 from unroll.nn.settings import DropoutSettings
 
+STEPS = 2**16  # values of 16 bits
+
 
 def drop_units(x_BTD: Tensor, share: float, settings: DropoutSettings, training: bool) -> Tensor:
     """Drop a share of units: each alone, or if `variational` the same ones at all steps of a row."""
     if not training or not share:
         return x_BTD
-    if not settings.variational:
-        return F.dropout(x_BTD, share, training)
-    return x_BTD * _kept(x_BTD[:, :1], share)
+    if settings.variational:
+        return x_BTD * _kept(x_BTD[:, :1], share)
+    return F.dropout(x_BTD, share) if x_BTD.is_cuda else x_BTD * _kept(x_BTD, share)
 
 
 class SequenceDropout:
@@ -69,5 +71,14 @@ def drop_recurrent(u_GO: Tensor, settings: DropoutSettings, training: bool) -> T
 
 
 def _kept(like: Tensor, share: float) -> Tensor:
-    """Factors of the shape of `like`: zero for a share of them, else what keeps the mean."""
-    return torch.empty_like(like, requires_grad=False).bernoulli_(1 - share).div_(1 - share)
+    """Factors of the shape of `like`: zero for a share of them, else what keeps the mean.
+
+    On a CPU a number of 64 bits decides on four units, a share being so many 65,536ths: some three times as fast as to
+    draw a number for each.
+    """
+    if like.is_cuda:
+        return torch.empty_like(like, requires_grad=False).bernoulli_(1 - share).div_(1 - share)
+    dropped, units = min(round(share * STEPS), STEPS - 1), like.numel()
+    drawn = torch.empty(-(-units // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    kept = drawn[:units].view(like.shape) >= dropped - STEPS // 2
+    return kept.to(like.dtype).mul_(STEPS / (STEPS - dropped))

@@ -3,6 +3,8 @@
 N positions, D size of the output vectors, V vocabulary.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -13,6 +15,7 @@ from unroll.nn.precision import add_product, plus_product, product_type
 
 CHUNK = 512  # positions whose logits are held at once in training
 ROWS = 2048  # positions whose logits are held at once outside training
+SMALL = 1e-30  # a probability below which single precision loses digits
 
 
 class Loss(NamedTuple):
@@ -59,7 +62,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def forward(
         ctx: Any, h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, targets_N: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        nats, uniform = bias_V.new_zeros(()), bias_V.new_zeros(())
+        nats, wanted = bias_V.new_zeros(()), bias_V.new_zeros(())
         grads = [torch.zeros_like(x) for x in (h_ND, weight_VD, bias_V)] if any(ctx.needs_input_grad) else []
         narrow = product_type(weight_VD)
         narrow_ND, narrow_VD = h_ND.to(narrow), weight_VD.to(narrow)
@@ -67,30 +70,56 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(h_ND), CHUNK):
             h, targets = narrow_ND[start : start + CHUNK], targets_N[start : start + CHUNK].unsqueeze(1)
             logits = plus_product(bias_V, h, narrow_VD.t(), out=room[: len(h)])
-            logp = torch.log_softmax(logits, 1, out=logits)  # a row at a time, so in place
-            nats -= logp.gather(1, targets).sum()
             if smoothing:
-                uniform -= logp.mean(1).sum()
+                wanted += logits.gather(1, targets).sum()
+            part, p = _softmax_(logits, targets, partial(_scores, h, narrow_VD, bias_V))
+            nats += part
             if grads:
-                slope = logp.exp_()
-                slope.scatter_add_(1, targets, slope.new_full(targets.shape, smoothing - 1))
+                slope = p.scatter_add_(1, targets, p.new_full(targets.shape, smoothing - 1))
                 grads[2] += slope.sum(0)
                 slope = slope.to(narrow)
                 grads[0][start : start + CHUNK] = slope @ narrow_VD
                 add_product(grads[1], slope.t(), h)
-        if grads and smoothing:
+        total = nats.clone()
+        if smoothing:
             share = smoothing / len(bias_V)
-            grads[0] -= share * weight_VD.sum(0)
-            grads[1] -= share * h_ND.sum(0, dtype=bias_V.dtype)
-            grads[2] -= share * len(h_ND)
+            h_D, weight_D = (x.sum(0, dtype=bias_V.dtype) for x in (narrow_ND, narrow_VD))
+            mean = ((h_D * weight_D).sum() + len(h_ND) * bias_V.sum()) / len(bias_V)  # logits, summed over positions
+            total += smoothing * (wanted - mean)
+            if grads:
+                grads[0] -= share * weight_D
+                grads[1] -= share * h_D
+                grads[2] -= share * len(h_ND)
         ctx.grads = grads
         ctx.mark_non_differentiable(nats)
-        return (1 - smoothing) * nats + smoothing * uniform, nats
+        return total, nats
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor | None, ...]:
         grads, ctx.grads = ctx.grads, None  # scaled in place, once
         return *(grad.mul_(outer[0]) for grad in grads), None, None
+
+
+def _scores(h_ND: Tensor, weight_VD: Tensor, bias_V: Tensor, rows: Tensor) -> Tensor:
+    return plus_product(bias_V, h_ND[rows], weight_VD.t())
+
+
+def _softmax_(logits_NV: Tensor, targets_N1: Tensor, again: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Σ -log p[target], and p in the place of the logits; `again` computes those of some rows once more.
+
+    On a CPU p is the faster way to log p; only where p is too small to have a logarithm are logits wanted again. A GPU
+    would have to be waited for to know of such rows, and takes the logarithm first.
+    """
+    if logits_NV.is_cuda:
+        logp_NV = torch.log_softmax(logits_NV, 1, out=logits_NV)  # a row at a time, so in place
+        return -logp_NV.gather(1, targets_N1).sum(), logp_NV.exp_()
+    p_NV = torch.softmax(logits_NV, 1, out=logits_NV)
+    p_N1 = p_NV.gather(1, targets_N1)
+    logp_N1 = p_N1.log()
+    rows = (p_N1[:, 0] < SMALL).nonzero()[:, 0]
+    if len(rows):
+        logp_N1[rows] = torch.log_softmax(again(rows), 1).gather(1, targets_N1[rows])
+    return -logp_N1.sum(), p_NV
 
 
 def token_nats(output: nn.Linear, h_ND: Tensor, targets_N: Tensor) -> Tensor:

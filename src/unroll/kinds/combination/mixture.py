@@ -56,14 +56,14 @@ class MixedLanguageModel(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on."""
         states = [member.begin(1) for member in self.members]
         waiting = [BOS, *prompt.tolist()]
         for _ in range(max_tokens):
             for token in waiting:
                 logp_MV, states = self._advance(torch.tensor([token]), states)
             token = draw(self._mean(logp_MV), sampling, random)
-            if token == EOS:
+            if token == EOS and self.context == "text":
                 return
             yield token
             waiting = [token]

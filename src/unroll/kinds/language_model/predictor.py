@@ -116,7 +116,7 @@ class LanguageModelPredictor(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones.
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on.
 
         Where UNK is drawn and the vocabulary is open, a token is spelled in its place, of at most `LONGEST` characters.
         """
@@ -129,7 +129,7 @@ class LanguageModelPredictor(Generator):
             token = draw(_array(self.network.output(read_D)), sampling, random, never)
             if token == UNK:
                 token = self._draw_spelled(read_D, sampling, random)
-            if token == EOS:
+            if token == EOS and self.context == "text":
                 return
             yield token
             ids_1T = torch.tensor([[token]])

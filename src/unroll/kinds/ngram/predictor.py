@@ -72,11 +72,11 @@ class NgramPredictor(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, until the text ends or has `max_tokens` new ones."""
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on."""
         text = [EOS if self.context == "stream" else BOS, *prompt.tolist()]
         for _ in range(max_tokens):
             token = draw(self.model.distribution(np.array(text[-self.model.order :])) * math.log(10), sampling, random)
-            if token == EOS:
+            if token == EOS and self.context == "text":
                 return
             yield token
             text.append(token)
