@@ -9,6 +9,7 @@ from unroll.text.sources.phrasebook.closed_words import DETERMINER, MATRIX, MODA
 from unroll.text.sources.phrasebook.english import third_person
 from unroll.text.sources.phrasebook.inflection import present
 from unroll.text.sources.phrasebook.lexicon import ADJECTIVE, NOUN, PLACE, VERB, Verb
+from unroll.text.sources.phrasebook.phrases import Dice, Phrases, Wish
 from unroll.text.sources.phrasebook.sentences import (
     Sentence,
     ask_adverb,
@@ -261,3 +262,12 @@ def test_every_class_in_the_tables_has_a_noun() -> None:
         assert bool(entry.places) == (entry.where in ("at", "to")), entry.name
     for adjective in ADJECTIVE.values():
         assert set(adjective.classes) <= classes, adjective.english
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(bare=True), Wish(bare=True, countless=True), Wish(indefinite=True)])
+def test_what_is_counted_has_an_article_where_it_is_one(wish: Wish) -> None:
+    phrases = Phrases(Dice(1))
+    for noun in NOUN.values():
+        for _ in range(20):
+            phrase = phrases.noun_phrase(noun, wish, None)
+            assert phrase.determiner.english or phrase.plural or noun.english_plural is None, phrase

@@ -117,7 +117,7 @@ class Phrases:
         if "own" in noun.classes and not wish.indefinite:
             weights["my"] = 14.0 if kin else 3.0
         if not wish.definite:
-            if mass or plural or wish.bare:
+            if mass or plural:  # never "likes dog"
                 person = "person" in noun.classes and not (wish.indefinite or wish.bare)
                 weights[""] = 8.0 if mass else 0.0 if kin and person else 0.7 if person else 4.0
             if plural and not (kin or wish.countless or wish.bare):
