@@ -44,11 +44,16 @@ def test_shares_are_those_of_the_distribution(sampling, expected):
 class Bytes:
     """A vocabulary of UTF-8 bytes: a character may be unfinished."""
 
+    unknown = "\n"
+
     def encode(self, text):
         return np.frombuffer(text.encode(), dtype=np.uint8).astype(np.int64)
 
     def decode(self, ids):
         return bytes(ids).decode(errors="replace")
+
+    def unknown_tokens(self, text):
+        return [character for character in text if character in self.unknown]
 
 
 class Recited(Generator):
@@ -78,7 +83,7 @@ def test_an_unfinished_character_at_the_end_is_shown_as_what_it_is():
     assert "".join(Recited("aé".encode()).stream("", 2, Sampling(), (1, 0))) == "a" + HALF
 
 
-def test_a_stream_goes_on_behind_the_end_of_a_line():
+def test_a_stream_goes_on_behind_the_end_of_a_text_in_a_new_line():
     text = "é\n\nzwei\n".encode().replace(b"\n", bytes([EOS]))
     model = Recited(text, "stream")
     pieces = list(model.stream("eins\ne", 100, Sampling(), (1, 0)))
@@ -88,7 +93,9 @@ def test_a_stream_goes_on_behind_the_end_of_a_line():
     assert list(half.stream("", 100, Sampling(), (1, 0))) == [HALF + "\n", "a"]
 
 
-def test_a_line_end_in_the_prompt_of_a_text_is_left_to_the_vocabulary():
-    model = Recited(b"a")
+@pytest.mark.parametrize(("context", "unknown"), [("text", "\n"), ("stream", "")])
+def test_a_line_end_in_a_prompt_is_left_to_the_vocabulary_where_texts_are_not_lines(monkeypatch, context, unknown):
+    monkeypatch.setattr(Bytes, "unknown", unknown)
+    model = Recited(b"a", context)
     assert model.generate(["x\ny"], max_tokens=9, sampling=Sampling(), seed=1) == ["x\nya"]
     assert model.prompt == [*b"x\ny"]

@@ -23,7 +23,9 @@ def generate(
     count: Annotated[int, typer.Option(min=1, help="texts")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="the same one writes the same")] = 1,
 ) -> None:
-    """Let a language model write, and show it as it is made; an empty line parts several texts. Examples:
+    """Let a language model write, and show it as it is made; an empty line parts several texts.
+
+    Where texts were learned alone (context: text) it ends with its text, else it goes on with the next one. Examples:
 
     unroll generate char-gru --prompt "The function " --length 300
 

@@ -66,8 +66,8 @@ class Generator(ABC):
     ) -> Iterator[int]:
         """Token after token behind `prompt`, `max_tokens` at most.
 
-        A text that was learned alone ends with EOS, which is not given; in a stream EOS is a line's end, given as any
-        other token, and the next line follows.
+        Where texts were learned alone EOS is the end, and not given; in a stream it is given as any other token is, and
+        the next text follows.
         """
 
     def generate(self, prompts: Sequence[str], *, max_tokens: int, sampling: Sampling, seed: int) -> list[str]:
@@ -78,7 +78,10 @@ class Generator(ABC):
         ]
 
     def stream(self, prompt: str, max_tokens: int, sampling: Sampling, seed: tuple[int, int]) -> Iterator[str]:
-        """The continuation of `prompt` in pieces, each as soon as no later token can change it."""
+        """The continuation of `prompt` in pieces, each as soon as no later token can change it.
+
+        In a stream a text follows the other, in a new line.
+        """
         lines = [self.vocabulary.encode(line) for line in self.lines(prompt)]
         ids = np.concatenate([part for line in lines for part in (line, [EOS])][:-1]).astype(np.int64)
         pieces = _Pieces(self.vocabulary, lines[-1].tolist())
@@ -92,12 +95,13 @@ class Generator(ABC):
             yield rest
 
     def lines(self, prompt: str) -> list[str]:
-        """What of `prompt` is encoded by itself: in a stream the end of a line is a token, else it is white space."""
-        return prompt.split("\n") if self.context == "stream" else [prompt]
+        """What of `prompt` is a text of its own: a line, in a stream where no text has the end of a line inside."""
+        texts_are_lines = self.context == "stream" and self.vocabulary.unknown_tokens("\n")
+        return prompt.split("\n") if texts_are_lines else [prompt]
 
 
 class _Pieces:
-    """The text of a line whose tokens come one after the other."""
+    """A text whose tokens come one after the other."""
 
     def __init__(self, vocabulary: Vocabulary, tokens: list[int]) -> None:
         """`tokens` are there already, and their text is not given."""

@@ -56,7 +56,7 @@ class MixedLanguageModel(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on."""
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends, a stream goes on."""
         states = [member.begin(1) for member in self.members]
         waiting = [BOS, *prompt.tolist()]
         for _ in range(max_tokens):

@@ -116,7 +116,7 @@ class LanguageModelPredictor(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on.
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends, a stream goes on.
 
         Where UNK is drawn and the vocabulary is open, a token is spelled in its place, of at most `LONGEST` characters.
         """

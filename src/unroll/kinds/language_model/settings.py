@@ -78,7 +78,7 @@ class LanguageModelBatches(SamplingSettings):
     """How `runs.RUN.train` presents text to a language model, and what its loss adds to the likelihood."""
 
     context: Literal["stream", "text"]
-    """`stream`: all texts one after the other, the state carried on; `text`: each text alone."""
+    """`stream`: all texts one after the other, the state carried on, in what is written too; `text`: each alone."""
     batch_size: Count
     """Parallel parts of the stream, or texts in a batch."""
     bptt: Count | None = None

@@ -72,7 +72,7 @@ class NgramPredictor(Generator):
     def sample(
         self, prompt: NDArray[np.int64], max_tokens: int, sampling: Sampling, random: np.random.Generator
     ) -> Iterator[int]:
-        """Token after token behind `prompt`, `max_tokens` at most; a text ends with EOS, a stream goes on."""
+        """Token after token behind `prompt`, `max_tokens` at most; a text ends, a stream goes on."""
         text = [EOS if self.context == "stream" else BOS, *prompt.tolist()]
         for _ in range(max_tokens):
             token = draw(self.model.distribution(np.array(text[-self.model.order :])) * math.log(10), sampling, random)
