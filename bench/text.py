@@ -30,6 +30,7 @@ UNITS: dict[str, dict[str, Any]] = {
     "characters": {"unit": "char"},
 }
 SUBWORDS = {model: {"unit": "subword", "max_size": 8_000, "model": model} for model in ("unigram", "bpe")}
+SUBWORD_TIMES = (1, 16)  # most words of a small text are new, most of a large one are not
 TIMES = [1, 4, 16, 64]
 Times = Annotated[list[int], typer.Option(help="Sizes of the corpus whose costs are compared, times a million words.")]
 
@@ -56,7 +57,8 @@ def text(
         raw = corpus(words, folder / "raw-1")
         _race_words(report, raw, folder)
         if subwords and not quick:
-            _race_subwords(report, raw, folder)
+            for n in SUBWORD_TIMES:
+                _race_subwords(report, corpus(n * words, folder / f"raw-{n}"), folder / f"subwords-{n}")
         _batches(report, folder)
         _growth(report, words, times[:2] if quick else times, folder)
     report.finish(out)
@@ -108,7 +110,7 @@ def _race_subwords(report: Report, raw: Path, folder: Path) -> None:
             "SentencePiece alone": partial(library.encode, texts, num_threads=1),
             "stage encode": partial(encode_dataset, "drawn", raw, vocab, settings, encoded),
         }
-        report.race({"what": "encoding", "unit": model}, contenders, size, "bytes")
+        report.race({"what": "encoding", "unit": model, "megabytes": size / 1e6}, contenders, size, "bytes")
 
 
 def _batches(report: Report, folder: Path) -> None:
