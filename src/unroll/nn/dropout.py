@@ -20,7 +20,7 @@ def drop_units(x_BTD: Tensor, share: float, settings: DropoutSettings, training:
         return x_BTD
     if settings.variational:
         return x_BTD * _kept(x_BTD[:, :1], share)
-    return F.dropout(x_BTD, share) if x_BTD.is_cuda else x_BTD * _kept(x_BTD, share)
+    return x_BTD * _kept(x_BTD, share) if x_BTD.is_cpu else F.dropout(x_BTD, share)
 
 
 class SequenceDropout:
@@ -76,7 +76,7 @@ def _kept(like: Tensor, share: float) -> Tensor:
     On a CPU a number of 64 bits decides on four units, a share being so many 65,536ths: some three times as fast as to
     draw a number for each.
     """
-    if like.is_cuda:
+    if not like.is_cpu:
         return torch.empty_like(like, requires_grad=False).bernoulli_(1 - share).div_(1 - share)
     dropped, units = min(round(share * STEPS), STEPS - 1), like.numel()
     drawn = torch.empty(-(-units // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)

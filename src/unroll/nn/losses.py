@@ -110,7 +110,7 @@ def _softmax_(logits_NV: Tensor, targets_N1: Tensor, again: Callable[[Tensor], T
     On a CPU p is the faster way to log p; only where p is too small to have a logarithm are logits wanted again. A GPU
     would have to be waited for to know of such rows, and takes the logarithm first.
     """
-    if logits_NV.is_cuda:
+    if not logits_NV.is_cpu:
         logp_NV = torch.log_softmax(logits_NV, 1, out=logits_NV)  # a row at a time, so in place
         return -logp_NV.gather(1, targets_N1).sum(), logp_NV.exp_()
     p_NV = torch.softmax(logits_NV, 1, out=logits_NV)
