@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from unroll.nn.precision import add_product, plus_product, product_type
 
-CHUNK = 512  # positions whose logits are held at once in training
+CHUNK = 256  # positions whose logits are held at once in training
 ROWS = 2048  # positions whose logits are held at once outside training
 SMALL = 1e-30  # a probability below which single precision loses digits
 
