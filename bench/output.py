@@ -49,7 +49,8 @@ def contender(name: str, V: int) -> Callable[[], object]:
 
 
 def _inputs(n: int, V: int) -> tuple[torch.Tensor, ...]:
-    h_ND, weight_VD, bias_V = (torch.randn(*shape) for shape in ((n, D), (V, D), (V,)))
+    """Logits are of the size of a network's own: of large ones most probabilities are denormal, and slow numbers."""
+    h_ND, weight_VD, bias_V = torch.randn(n, D), torch.randn(V, D) / D**0.5, torch.randn(V)
     return *(x.requires_grad_() for x in (h_ND, weight_VD, bias_V)), torch.randint(V, (n,))
 
 
