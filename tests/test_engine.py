@@ -70,7 +70,7 @@ def test_a_corpus_falls_into_shards_in_order(raw):
 
 def test_a_shard_of_a_file_that_has_changed_is_refused(raw, tmp_path):
     corpus(tmp_path / "raw")
-    shard, *_ = corpus_shards(tmp_path / "raw", "train", "one")
+    shard, *_ = corpus_shards(tmp_path / "raw", "train", "one", 1)
     assert isinstance(shard, CorpusShard)
     assert list(shard)
     corpus(tmp_path / "raw", rows=45)

@@ -5,6 +5,7 @@ and the length of each (B,).
 """
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from unroll.text.tallies import strings
 from unroll.text.tokenizer import Tokenizer
+
+SIDE_BY_SIDE = 64  # texts that are looked at at once
 
 Rows = tuple[NDArray[np.int64], NDArray[np.int64]]
 
@@ -48,17 +51,25 @@ class Chunks(NamedTuple):
 
 def chunks_of(tokenizer: Tokenizer, texts: Sequence[str]) -> Chunks:
     """The chunks of `texts`. Most lines have single spaces alone: Arrow splits these, and makes no object of a word."""
-    folded = [tokenizer.folded(text) for text in texts]
-    is_plain = np.fromiter(map(tokenizer.is_plain, folded), bool, len(folded))
-    if is_plain.all():
-        words, plain = plain_words(folded)
+    is_plain, plain_texts, others = parted([tokenizer.folded(text) for text in texts])
+    words, plain = plain_words(plain_texts)
+    if not others:
         return Chunks(words, [], *plain)
-    words, plain = plain_words([text for text, says in zip(folded, is_plain, strict=True) if says])
     distinct: dict[str, int] = {}
-    chunks = [tokenizer.chunks(text) for text, says in zip(texts, is_plain, strict=True) if not says]
+    chunks = list(map(tokenizer.folded_chunks, others))
     places = [len(words) + distinct.setdefault(chunk, len(distinct)) for some in chunks for chunk in some]
     other = np.array(places, dtype=np.int64), np.fromiter(map(len, chunks), np.int64, len(chunks))
     return Chunks(words, list(distinct), *interleaved(is_plain, plain, other))
+
+
+def parted(folded: Sequence[str]) -> tuple[NDArray[np.bool_], list[str], list[str]]:
+    """Which texts (B,) are plain as `Tokenizer.is_plain` has it, these, and all others."""
+    is_plain = np.zeros(len(folded), dtype=np.bool_)
+    for first in range(0, len(folded), SIDE_BY_SIDE):
+        some = folded[first : first + SIDE_BY_SIDE]
+        # With a space between, they are plain together if each of them is.
+        is_plain[first : first + SIDE_BY_SIDE] = Tokenizer.is_plain(" ".join(some)) or list(map(Tokenizer.is_plain, some))
+    return is_plain, list(compress(folded, is_plain)), list(compress(folded, ~is_plain))
 
 
 def plain_words(texts: list[str]) -> tuple[pa.LargeStringArray, Rows]:
@@ -69,9 +80,14 @@ def plain_words(texts: list[str]) -> tuple[pa.LargeStringArray, Rows]:
     return coded.dictionary, (coded.indices.to_numpy().astype(np.int64), counts_B.astype(np.int64))
 
 
+def joined(first: Rows, second: Rows) -> Rows:
+    """The rows of `first`, and then those of `second`."""
+    return np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]])
+
+
 def interleaved(is_first: NDArray[np.bool_], first: Rows, second: Rows) -> Rows:
     """Rows in the order that `is_first` (B,) says: the next of `first`, or of `second`."""
-    flat, lengths = (np.concatenate(part) for part in zip(first, second, strict=True))
+    flat, lengths = joined(first, second)
     order_B = np.empty(len(is_first), dtype=np.int64)
     order_B[is_first] = np.arange(len(first[1]))
     order_B[~is_first] = np.arange(len(first[1]), len(lengths))

@@ -24,12 +24,12 @@ from unroll.engine import LOCAL, Engine
 from unroll.errors import UserError
 from unroll.files import read_json, whole_folder, write_json
 from unroll.progress import followed
-from unroll.text.corpus import PARQUET, SPLITS
+from unroll.text.corpus import PARQUET, SPLITS, row_groups
 from unroll.text.encoded import MANIFEST, RAW, SPELLED
 from unroll.text.image_encoding import copy_images, encode_images
 from unroll.text.report import FieldCounts
 from unroll.text.settings import DatasetSettings
-from unroll.text.shards import corpus_shards
+from unroll.text.shards import corpus_shards, shard_size
 from unroll.text.specials import EOS
 from unroll.text.units.hybrid import HybridVocabulary
 from unroll.text.vocabulary import EncodedTexts, Vocabulary, load_vocabularies, vocabulary_stems
@@ -111,7 +111,8 @@ def _encode_split(
     folder.mkdir()
     counts = {}
     for field, vocabulary in vocabularies.items():
-        shards = [*corpus_shards(raw, split, settings.column(field))]
+        column = settings.column(field)
+        shards = [*corpus_shards(raw, split, column, shard_size(engine, row_groups(raw, split, column)))]
         encoded = engine.map_shards(partial(encode_shard, vocabulary), shards)
         encoded = followed(encoded, f"{raw.name}.{split}.{field}: parts encoded", len(shards))
         limit = settings.max_length if split == "train" or field == "source" else None

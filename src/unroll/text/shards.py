@@ -34,7 +34,12 @@ class CorpusShard:
         return read_texts(self.folder, self.split, self.column, self.groups)
 
 
-def corpus_shards(folder: Path, split: str, column: str, groups: int = 1) -> Iterator[CorpusShard]:
+def shard_size(engine: Engine, there: int) -> int:
+    """Of how many of the row groups that are there a shard is made: what they have in common is looked at once."""
+    return MOST_GROUPS if engine.at_once == 1 else max(1, min(there // (EACH * engine.at_once), MOST_GROUPS))
+
+
+def corpus_shards(folder: Path, split: str, column: str, groups: int) -> Iterator[CorpusShard]:
     """The texts of a column, in order, by so many row groups; `UserError` as of `read_texts`."""
     there = row_groups(folder, split, column)
     for first in range(0, there, groups):
@@ -58,10 +63,9 @@ class Texts:
 
     @classmethod
     def of_corpus(cls, folder: Path, split: str, columns: Sequence[str], engine: Engine = LOCAL) -> Self:
-        """Columns one after the other, in as many shards as keep `engine` busy."""
+        """Columns one after the other; without others a shard is a whole column."""
         there = row_groups(folder, split, columns[0])
-        alone = engine.at_once == 1  # one shard a column takes least time: what it has in common is looked at once
-        size = max(1, there if alone else min(there // (EACH * engine.at_once), MOST_GROUPS))
+        size = there if engine.at_once == 1 else shard_size(engine, there)
         shards = [shard for column in columns for shard in corpus_shards(folder, split, column, size)]
         return cls(shards, engine, f"{folder.name}.{'+'.join(columns)}")
 

@@ -43,8 +43,12 @@ class Tokenizer:
 
     def chunks(self, text: str) -> list[str]:
         """The stretches of `text` that are split one by one; there are few distinct ones, so results can be kept."""
-        text = self.folded(text)
-        return text.split(" ") if self.is_plain(text) else _CHUNKS(text)
+        return self.folded_chunks(self.folded(text))
+
+    @classmethod
+    def folded_chunks(cls, folded: str) -> list[str]:
+        """The chunks of a text that has been folded."""
+        return folded.split(" ") if cls.is_plain(folded) else _CHUNKS(folded)
 
     def tokens(self, chunk: str) -> list[str]:
         """The tokens of a chunk."""

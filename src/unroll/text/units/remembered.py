@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, count, repeat
+from itertools import chain, compress, count, repeat
 from threading import Lock
 
 import numpy as np
@@ -34,25 +34,24 @@ class Remembered:
     def _rows(self, stretches: Sequence[str]) -> Rows:
         if len(self._numbers) > KEPT_STRETCHES or self._characters > KEPT_CHARACTERS:
             self._forget()
-        numbers = self._find(stretches)
-        missing = np.flatnonzero(numbers < 0)
-        if len(missing):
-            self._learn(list(dict.fromkeys(stretches[place] for place in missing.tolist())))
-            numbers[missing] = self._find([stretches[place] for place in missing.tolist()])
+        numbers = np.fromiter(map(self._numbers.get, stretches, repeat(-1)), np.int64, len(stretches))
+        is_new = numbers < 0
+        if is_new.any():
+            numbers[is_new] = self._learn(list(compress(stretches, is_new)))
         flat, begins = (np.frombuffer(part, part.typecode) for part in (self._flat, self._begins))
         sizes = begins[numbers + 1] - begins[numbers]
         return flat[spread(begins[numbers], sizes)], sizes
 
-    def _find(self, stretches: Sequence[str]) -> NDArray[np.int64]:
-        return np.fromiter(map(self._numbers.get, stretches, repeat(-1)), np.int64, len(stretches))
-
-    def _learn(self, stretches: list[str]) -> None:
-        ids = list(self._encode(stretches))
+    def _learn(self, stretches: list[str]) -> list[int]:
+        """The numbers of `stretches`, which are new and may stand there several times."""
+        new = dict(zip(dict.fromkeys(stretches), count(len(self._numbers))))
+        ids = list(self._encode(list(new)))
         ends = len(self._flat) + np.cumsum(np.fromiter(map(len, ids), np.int64, len(ids)))
-        self._numbers.update(zip(stretches, count(len(self._numbers))))
+        self._numbers.update(new)
         self._flat.extend(chain.from_iterable(ids))
         self._begins.frombytes(ends.tobytes())
-        self._characters += sum(map(len, stretches))
+        self._characters += sum(map(len, new))
+        return [new[stretch] for stretch in stretches]
 
     def _forget(self) -> None:
         self._numbers: dict[str, int] = {}

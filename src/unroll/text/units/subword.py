@@ -22,11 +22,10 @@ from pydantic import Field
 from unroll.errors import UserError
 from unroll.files import damaged, whole_file, write_json
 from unroll.settings import Count, Settings
-from unroll.text.chunks import Rows, gathered, interleaved, plain_words
+from unroll.text.chunks import Rows, gathered, interleaved, joined, parted, plain_words
 from unroll.text.shards import Texts
 from unroll.text.specials import BOS, EOS, PAD, SPECIALS, UNK
 from unroll.text.tallies import strings
-from unroll.text.tokenizer import Tokenizer
 from unroll.text.units.remembered import Remembered
 from unroll.text.vocabulary import Vocabulary, printable
 
@@ -60,7 +59,8 @@ class SubwordVocabulary(Vocabulary):
     def __init__(self, model: bytes) -> None:
         self._bytes = model
         self._model = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self._known = Remembered(self._encode_each)
+        self._first = Remembered(self._encode_each)
+        self._later = Remembered(lambda words: self._encode_each([f" {word}" for word in words]))
 
     @classmethod
     def build(cls, texts: Texts, settings: SubwordSettings) -> Self:
@@ -117,12 +117,9 @@ class SubwordVocabulary(Vocabulary):
         return self.encode_many([text])[0]
 
     def encode_many(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        is_plain = np.fromiter(map(Tokenizer.is_plain, texts), bool, len(texts))
-        plain = self._encode_plain([text for text, says in zip(texts, is_plain, strict=True) if says])
-        if is_plain.all():
-            return plain
-        others = self._encode_each([text for text, says in zip(texts, is_plain, strict=True) if not says])
-        return interleaved(is_plain, plain, _flat(others))
+        is_plain, plain_texts, others = parted(texts)
+        plain = self._encode_plain(plain_texts)
+        return interleaved(is_plain, plain, _flat(self._encode_each(others))) if others else plain
 
     def _encode_plain(self, texts: list[str]) -> Rows:
         """Texts with single spaces between words; no piece has letters on both sides of a space, so each distinct word
@@ -132,8 +129,8 @@ class SubwordVocabulary(Vocabulary):
         first_B = np.cumsum(counts_B) - counts_B
         firsts, places_N[first_B] = np.unique(places_N[first_B], return_inverse=True)
         places_N[first_B] += len(distinct)  # a text begins without a space
-        stretches = [*(f" {word}" for word in distinct), *(distinct[place] for place in firsts)]
-        return gathered(self._known.rows(stretches), places_N, counts_B)
+        rows = self._later.rows(distinct), self._first.rows([distinct[place] for place in firsts])
+        return gathered(joined(*rows), places_N, counts_B)
 
     def _encode_each(self, texts: list[str]) -> list[list[int]]:
         found: list[list[int]] = self._model.encode([_escape(text) for text in texts], num_threads=1)
