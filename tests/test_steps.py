@@ -72,7 +72,8 @@ def test_gradients_are_those_of_finite_differences(masked):
         (random(T, B, H), random(B, out), random(H, out), random(out, H), random(out)),
     )
     assert torch.autograd.gradcheck(
-        lambda *given: gru_steps(*given, real), (random(T, B, 3 * H), random(B, H), random(3 * H, H), random(3 * H))
+        lambda *given: gru_steps(*given, real),
+        (random(T, B, 3 * H), random(B, H), random(3 * H, H), random(3 * H), random(3 * H)),
     )
 
 

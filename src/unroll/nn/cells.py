@@ -54,6 +54,11 @@ class Cell(nn.Module):
         w_ih, _, b_ih, _ = self.weights()
         return cast(Tensor, self.norm_input(F.linear(x_BTI, w_ih))) + b_ih
 
+    def all_inputs(self, x_TBI: Tensor) -> Tensor:
+        """W x + b + c (T, B, G) of all steps."""
+        w_ih, _, b_ih, b_hh = self.weights()
+        return F.linear(x_TBI, w_ih) + (b_ih + b_hh)
+
     def recur(self, h_BO: Tensor, u_GO: Tensor) -> Tensor:
         """U h + c (B, G)."""
         return cast(Tensor, self.norm_state(F.linear(h_BO, u_GO))) + self.weights()[3]
@@ -62,8 +67,8 @@ class Cell(nn.Module):
         """The state after one step; `u_GO` are the recurrent weights, of which some may have been dropped."""
         raise NotImplementedError
 
-    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
-        """What each of T ticks hands on, behind what `state` did (T + 1, B, O); it stays where `real_TB1` is false.
+    def steps(self, x_TBI: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        """What each of T ticks hands on (T, B, O); it stays where `real_TB1` is false.
 
         Only of cells that say so in `has_steps`.
         """
@@ -102,8 +107,8 @@ class Elman(Cell):
         (h_BH,) = state
         return (ACTIVATIONS[self.activation](a_BG + self.recur(h_BH, u_GO)),)
 
-    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
-        return elman_steps(a_TBG + self.weights()[3], state[0], u_GO, self.activation, real_TB1)
+    def steps(self, x_TBI: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        return elman_steps(self.all_inputs(x_TBI), state[0], u_GO, self.activation, real_TB1)
 
 
 class Jordan(Cell):
@@ -127,9 +132,9 @@ class Jordan(Cell):
         h_BH = ACTIVATIONS[self.activation](a_BG + self.recur(y_BO, u_GO))
         return (ACTIVATIONS[self.output_activation](self.read(h_BH)),)
 
-    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
-        a_TBG, activations = a_TBG + self.weights()[3], (self.activation, self.output_activation)
-        return jordan_steps(a_TBG, state[0], u_GO, self.read.weight, self.read.bias, activations, real_TB1)
+    def steps(self, x_TBI: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        a_TBH, activations = self.all_inputs(x_TBI), (self.activation, self.output_activation)
+        return jordan_steps(a_TBH, state[0], u_GO, self.read.weight, self.read.bias, activations, real_TB1)
 
 
 class LSTM(Cell):
@@ -195,8 +200,9 @@ class GRU(Cell):
         _, z, n = self.gates(a_BG, state, u_GO)
         return ((1 - z) * n + z * state[0],)
 
-    def steps(self, a_TBG: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
-        return gru_steps(a_TBG, state[0], u_GO, self.weights()[3], real_TB1)
+    def steps(self, x_TBI: Tensor, state: State, u_GO: Tensor, real_TB1: Tensor | None) -> Tensor:
+        w_ih, _, b_ih, b_hh = self.weights()
+        return gru_steps(F.linear(x_TBI, w_ih), state[0], u_GO, b_ih, b_hh, real_TB1)
 
 
 def make_cell(

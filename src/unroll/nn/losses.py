@@ -167,7 +167,7 @@ def _with_column(x_ND: Tensor, last: Tensor | float, dtype: torch.dtype) -> Tens
 
 
 def _softmax_(logits_NV: Tensor, targets_N1: Tensor, layer: _Layer | _NarrowLayer, start: int) -> tuple[Tensor, Tensor]:
-    """Σ -log p[target], and p in the place of the logits, whose first row is `start`; `layer` computes some of them again.
+    """Σ -log p[target], and p in the place of the logits, whose first row is `start`; `layer` computes some again.
 
     On a CPU p is the faster way to log p; only where p is too small to have a logarithm are logits wanted again. A GPU
     would have to be waited for to know of such rows, and takes the logarithm first.

@@ -93,9 +93,8 @@ class Layer(nn.Module):
 
     def _steps(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:
         real_TB1 = _real(x_BTI, lengths_B)
-        a_TBG = self.cell.inputs(x_BTI.transpose(0, 1))
-        y_TBO = self.cell.steps(a_TBG, state, u_GO, real_TB1)
-        outputs_TBO = y_TBO[1:] if real_TB1 is None else y_TBO[1:] * real_TB1
+        y_TBO = self.cell.steps(x_BTI.transpose(0, 1).contiguous(), state, u_GO, real_TB1)
+        outputs_TBO = y_TBO if real_TB1 is None else y_TBO * real_TB1
         return outputs_TBO.transpose(0, 1), (y_TBO[-1],)
 
     def _ticks(self, x_BTI: Tensor, state: State, lengths_B: Tensor | None, u_GO: Tensor) -> tuple[Tensor, State]:

@@ -68,7 +68,8 @@ def parted(folded: Sequence[str]) -> tuple[NDArray[np.bool_], list[str], list[st
     for first in range(0, len(folded), SIDE_BY_SIDE):
         some = folded[first : first + SIDE_BY_SIDE]
         # With a space between, they are plain together if each of them is.
-        is_plain[first : first + SIDE_BY_SIDE] = Tokenizer.is_plain(" ".join(some)) or list(map(Tokenizer.is_plain, some))
+        together = Tokenizer.is_plain(" ".join(some))
+        is_plain[first : first + SIDE_BY_SIDE] = together or list(map(Tokenizer.is_plain, some))
     return is_plain, list(compress(folded, is_plain)), list(compress(folded, ~is_plain))
 
 

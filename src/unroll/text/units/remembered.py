@@ -6,7 +6,6 @@ from itertools import chain, compress, count, repeat
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unroll.text.chunks import Rows, spread
 
