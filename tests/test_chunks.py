@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unroll.text.chunks import are_tokens, chunks_of, gathered, interleaved, spread
+from unroll.text.chunks import are_tokens, chunks_of, gathered, interleaved, parted, spread
 from unroll.text.tokenizer import ESCAPE, JOINER, Tokenizer
 
 TEXTS = st.lists(
@@ -52,6 +52,17 @@ def test_few_are_distinct_and_each_is_counted():
     assert found.distinct().to_pylist() == ["a", "b", "a", "  ", "b"]  # other lines are looked at by themselves
     assert found.totals().tolist() == [2, 2, 1, 1, 1]
     assert found.counts_B.tolist() == [3, 3, 1, 0]
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 149])
+@pytest.mark.parametrize("other", ["", " a", "a ", "a  b", "a\tb"])
+def test_one_text_that_is_not_plain_is_told_from_all_others(place, other):
+    texts = ["a b", "c"] * 75
+    texts[place] = other
+    is_plain, plain, others = parted(texts)
+    assert np.flatnonzero(~is_plain).tolist() == [place] and others == [other]
+    assert plain == texts[:place] + texts[place + 1 :]
+    assert parted(plain)[0].all()
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 4))))

@@ -8,6 +8,7 @@ from torch import nn
 
 from unroll.nn import losses
 from unroll.nn.losses import cross_entropy, linear_cross_entropy, token_nats
+from unroll.nn.precision import products_in
 
 
 def test_a_uniform_model_costs_the_logarithm_of_its_vocabulary():
@@ -74,16 +75,21 @@ def test_a_fused_output_layer_has_the_loss_and_the_gradient_of_its_two_parts(mon
         torch.testing.assert_close(linear_cross_entropy(h, weight, bias, targets, smoothing).nats, apart.nats)
 
 
-def test_a_fused_output_layer_knows_the_cost_of_what_is_next_to_impossible():
+@pytest.mark.parametrize("chunk", [2, 100])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_fused_output_layer_knows_the_cost_of_what_is_next_to_impossible(monkeypatch, precision, chunk):
     """Where a probability is no number any more its logarithm still is, and so are those beside it."""
+    monkeypatch.setattr(losses, "CHUNK", chunk)
     h, weight, bias = torch.tensor([[1.0], [0.0], [1.0]]), torch.tensor([[300.0], [0.0], [-100.0]]), torch.zeros(3)
     h.requires_grad_()
     targets = torch.tensor([2, 1, 0])
-    loss = linear_cross_entropy(h, weight, bias, targets)
+    with products_in(precision, torch.device("cpu")):
+        loss = linear_cross_entropy(h, weight, bias, targets)
     assert loss.nats.item() == pytest.approx(400 + math.log(3))
     (grad,) = torch.autograd.grad(loss.nats, h)
-    torch.testing.assert_close(grad, torch.tensor([[400.0], [200 / 3], [0.0]]))
+    rounded = {"float32": 1e-6, "bfloat16": 2**-7}[precision]
+    torch.testing.assert_close(grad, torch.tensor([[400.0], [200 / 3], [0.0]]), rtol=rounded, atol=0)
     for row in range(3):
-        with torch.no_grad():
+        with torch.no_grad(), products_in(precision, torch.device("cpu")):
             alone = linear_cross_entropy(h[row : row + 1], weight, bias, targets[row : row + 1]).nats.item()
         assert alone == pytest.approx([400, math.log(3), 0][row])

@@ -65,7 +65,7 @@ class Texts:
     def of_corpus(cls, folder: Path, split: str, columns: Sequence[str], engine: Engine = LOCAL) -> Self:
         """Columns one after the other; without others a shard is a whole column."""
         there = row_groups(folder, split, columns[0])
-        size = there if engine.at_once == 1 else shard_size(engine, there)
+        size = max(1, there) if engine.at_once == 1 else shard_size(engine, there)
         shards = [shard for column in columns for shard in corpus_shards(folder, split, column, size)]
         return cls(shards, engine, f"{folder.name}.{'+'.join(columns)}")
 
