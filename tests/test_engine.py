@@ -17,7 +17,7 @@ from unroll.kinds.ngram import counts as counts_module
 from unroll.kinds.ngram.settings import NgramSettings, NgramTraining
 from unroll.kinds.ngram.task import Task
 from unroll.nn.device import ComputeSettings, decoding_engine
-from unroll.text.shards import CorpusShard, Texts, corpus_shards
+from unroll.text.shards import CorpusShard, Texts, corpus_shards, shard_size
 from unroll.text.vocabulary import build_vocabulary
 
 
@@ -46,6 +46,22 @@ def test_data_sets_are_the_same_by_several_processes(raw, tmp_path):
     prepare(raw, tmp_path / "here", "hybrid")
     prepare(raw, tmp_path / "apart", "hybrid", Local(2))
     assert contents(tmp_path / "apart") == contents(tmp_path / "here")
+
+
+@pytest.mark.parametrize(
+    ("at_once", "sizes", "groups"),
+    [
+        (1, [], 8),
+        (1, [1_500_000] * 47, 8),
+        (1, [1_500_000, 8_000_000], 2),  # the largest counts
+        (1, [40_000_000] * 3, 1),
+        (2, [1_500_000] * 47, 5),  # four for each
+        (2, [8_000_000] * 470, 2),
+        (16, [1_500_000] * 47, 1),
+    ],
+)
+def test_shards_are_neither_few_nor_large(at_once, sizes, groups):
+    assert shard_size(Local(at_once), sizes) == groups
 
 
 @pytest.mark.parametrize("unit", UNITS)

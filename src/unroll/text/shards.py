@@ -14,7 +14,7 @@ from unroll.text.corpus import read_texts, row_groups
 R = TypeVar("R")
 
 EACH = 4  # shards for each that can be worked on at once, so that all end together
-MOST_GROUPS = 8  # row groups of a shard
+MOST_GROUPS, MOST_BYTES = 8, 16_000_000  # of a shard, if it is more than one row group
 
 
 @dataclass(frozen=True)
@@ -34,14 +34,15 @@ class CorpusShard:
         return read_texts(self.folder, self.split, self.column, self.groups)
 
 
-def shard_size(engine: Engine, there: int) -> int:
-    """Of how many of the row groups that are there a shard is made: what they have in common is looked at once."""
-    return MOST_GROUPS if engine.at_once == 1 else max(1, min(there // (EACH * engine.at_once), MOST_GROUPS))
+def shard_size(engine: Engine, sizes: Sequence[int]) -> int:
+    """Of how many row groups, of so many bytes each, a shard is made: what they have in common is looked at once."""
+    most = max(1, min(MOST_GROUPS, MOST_BYTES // max(*sizes, 1)))
+    return most if engine.at_once == 1 else max(1, min(len(sizes) // (EACH * engine.at_once), most))
 
 
 def corpus_shards(folder: Path, split: str, column: str, groups: int) -> Iterator[CorpusShard]:
     """The texts of a column, in order, by so many row groups; `UserError` as of `read_texts`."""
-    there = row_groups(folder, split, column)
+    there = len(row_groups(folder, split, column))
     for first in range(0, there, groups):
         taken = range(first, min(first + groups, there))
         yield CorpusShard(folder.resolve(), split, column, taken, _stamp(folder, split))
@@ -64,8 +65,8 @@ class Texts:
     @classmethod
     def of_corpus(cls, folder: Path, split: str, columns: Sequence[str], engine: Engine = LOCAL) -> Self:
         """Columns one after the other; without others a shard is a whole column."""
-        there = row_groups(folder, split, columns[0])
-        size = max(1, there) if engine.at_once == 1 else shard_size(engine, there)
+        sizes = row_groups(folder, split, columns[0])
+        size = max(1, len(sizes)) if engine.at_once == 1 else shard_size(engine, sizes)
         shards = [shard for column in columns for shard in corpus_shards(folder, split, column, size)]
         return cls(shards, engine, f"{folder.name}.{'+'.join(columns)}")
 
