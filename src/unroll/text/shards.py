@@ -36,7 +36,7 @@ class CorpusShard:
 
 def shard_size(engine: Engine, sizes: Sequence[int]) -> int:
     """Of how many row groups, of so many bytes each, a shard is made: what they have in common is looked at once."""
-    most = max(1, min(MOST_GROUPS, MOST_BYTES // max(*sizes, 1)))
+    most = max(1, min(MOST_GROUPS, MOST_BYTES // max([*sizes, 1])))
     return most if engine.at_once == 1 else max(1, min(len(sizes) // (EACH * engine.at_once), most))
 
 
