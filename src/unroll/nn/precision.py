@@ -35,12 +35,12 @@ def product_type(like: Tensor) -> torch.dtype:
     return like.dtype
 
 
-def plus_product(sum_NK: Tensor, a_NM: Tensor, b_MK: Tensor, out: Tensor | None = None) -> Tensor:
+def plus_product(sum_NK: Tensor, a_NM: Tensor, b_MK: Tensor) -> Tensor:
     """sum + a b, multiplied in the type of b and summed in that of the sum."""
     a_NM = a_NM.to(b_MK.dtype)
     if sum_NK.dtype == b_MK.dtype:
-        return torch.addmm(sum_NK, a_NM, b_MK, out=out)
-    return torch.add(sum_NK, a_NM @ b_MK, out=out)
+        return torch.addmm(sum_NK, a_NM, b_MK)
+    return sum_NK + a_NM @ b_MK
 
 
 def add_product(sum_NK: Tensor, a_NM: Tensor, b_MK: Tensor) -> Tensor:
